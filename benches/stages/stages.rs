@@ -56,7 +56,7 @@ pub(crate) fn run(config: &Path, inventory: &Path) -> anyhow::Result<String> {
     let defects = lint::lint(&plan).len();
     let declared = desired.instances.len();
     let refusals = policy::judge(&plan, &desired.guard, declared, &[], "").refusals;
-    let findings = policy::policies(&plan, &desired, CheckedRules::Result);
+    let findings = policy::check_policies(&plan, &desired, CheckedRules::Result);
     stage("judge");
 
     anyhow::ensure!(defects == 0, "the plan is wrong");

@@ -214,7 +214,7 @@ pub(super) fn undeclared_notes(instance: &Instance) -> Vec<Note> {
 }
 
 /// The differences between the limits of two configurations, as sentence fragments.
-pub fn grants_changed(old: &Config, new: &Config) -> Vec<String> {
+pub fn describe_grant_changes(old: &Config, new: &Config) -> Vec<String> {
     let (before, after) = (limit_texts(old), limit_texts(new));
     if before == after {
         return Vec::new();

@@ -66,7 +66,7 @@ pub(crate) use catalogue::service_of;
 pub use definitions::Account;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub(crate) use file_system::{Disk, FileSystem, FileType};
-pub use grants::grants_changed;
+pub use grants::describe_grant_changes;
 pub use keys::KEYS;
 pub use listing::Listing;
 pub use load::{load, load_from};

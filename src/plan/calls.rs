@@ -47,7 +47,7 @@ impl InstancePlan {
     /// Sets the calls, or the reason why there are none.
     pub(super) fn set_calls(&mut self, chosen: Result<Chosen, PlannerRefusal>) {
         let live = self.before.firewall();
-        match chosen.and_then(|chosen| within_limit(&chosen.after, live).map(|()| chosen)) {
+        match chosen.and_then(|chosen| check_limit(&chosen.after, live).map(|()| chosen)) {
             Ok(Chosen {
                 calls,
                 after,
@@ -115,7 +115,7 @@ pub(super) fn put(
     mode: Mode,
     strategy: Strategy,
 ) -> Result<Chosen, PlannerRefusal> {
-    put_permitted(live, mode, strategy)?;
+    check_put_permitted(live, mode, strategy)?;
     Ok(Chosen {
         calls: vec![Call::Put {
             firewall: target.clone(),
@@ -163,9 +163,9 @@ pub(super) fn incremental(
     }
     if !opens.is_empty() {
         let in_steps = !closes.is_empty();
-        within_limit_on_the_way(&opened, live, in_steps, mode)?;
+        check_intermediate_limit(&opened, live, in_steps, mode)?;
     }
-    let fallback = put_permitted(live, mode, strategy)
+    let fallback = check_put_permitted(live, mode, strategy)
         .is_ok()
         .then(|| after.clone());
     opens.append(&mut closes);
@@ -216,7 +216,7 @@ fn safe_call(change: &Change, live: &LiveFirewall) -> Result<Call, &'static str>
 }
 
 /// Whether a Put may replace the whole firewall.
-fn put_permitted(
+fn check_put_permitted(
     live: &LiveFirewall,
     mode: Mode,
     strategy: Strategy,
@@ -251,7 +251,7 @@ fn put_permitted(
 }
 
 /// Refuses more sources than the service accepts, unless there are fewer than now.
-pub(super) fn within_limit(after: &Firewall, live: &Firewall) -> Result<(), PlannerRefusal> {
+pub(super) fn check_limit(after: &Firewall, live: &Firewall) -> Result<(), PlannerRefusal> {
     let (wanted, now) = (after.counts(), live.counts());
     for (family, wanted, now) in [
         ("IPv4", wanted.ipv4, now.ipv4),
@@ -271,7 +271,7 @@ pub(super) fn within_limit(after: &Firewall, live: &Firewall) -> Result<(), Plan
 
 /// Refuses calls that need more sources than the service accepts after the last Open. `in_steps` says that Closes follow. Entries
 /// that cannot be read stay, and count too.
-fn within_limit_on_the_way(
+fn check_intermediate_limit(
     opened: &Firewall,
     live: &LiveFirewall,
     in_steps: bool,

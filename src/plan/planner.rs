@@ -17,7 +17,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::target::{Target, target};
+use super::target::{Target, compute_target};
 use super::{Cause, CauseKind, Change, ChangeKind, InstancePlan, Plan, Verdict, calls};
 use crate::exposure::{self, Diff};
 use crate::model::{
@@ -84,7 +84,7 @@ pub fn plan_instance(
         firewall: target,
         still_open,
         cut,
-    } = target(desired, live.firewall(), strategy, family);
+    } = compute_target(desired, live.firewall(), strategy, family);
     let strict = options.strict_spelling && desired.mode != Mode::Additive;
     let certain = Diff::of_change(live.firewall(), &target, family);
     // A Put replaces uncertain entries, but only if the configuration manages the whole firewall.
@@ -113,7 +113,7 @@ pub fn plan_instance(
         return plan;
     }
     plan.set_target(&target, certain);
-    plan.changes = changes(live.firewall(), &target, strict, family, &|key| {
+    plan.changes = list_changes(live.firewall(), &target, strict, family, &|key| {
         causes(desired, &cut, key)
     });
     if desired.mode == Mode::Observe {
@@ -136,7 +136,7 @@ fn has_ended_grant(desired: &DesiredInstance) -> bool {
 }
 
 /// The keys whose sources differ, in order: in meaning, or, if `strict`, in spelling.
-pub(super) fn changes(
+pub(super) fn list_changes(
     now: &Firewall,
     target: &Firewall,
     strict: bool,

@@ -41,7 +41,7 @@ pub(super) fn plan(change: &SurgicalChange<'_>) -> InstancePlan {
         return plan;
     }
     plan.set_target(target, certain);
-    plan.changes = planner::changes(live.firewall(), target, false, family, causes);
+    plan.changes = planner::list_changes(live.firewall(), target, false, family, causes);
     plan.set_calls(choose(&plan, live, doubt, strategy));
     plan
 }

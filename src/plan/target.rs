@@ -24,7 +24,7 @@ pub(super) struct Target {
 }
 
 /// The target of one instance. Unmanaged rules are cut only if `strategy` is the consent to send them again.
-pub(super) fn target(
+pub(super) fn compute_target(
     desired: &DesiredInstance,
     live: &Firewall,
     strategy: Strategy,

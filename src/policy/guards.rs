@@ -125,7 +125,7 @@ pub fn judge_undo(
     let limit = guard.instance_limit(scope);
     let instances = consents.excess(&changing, limit, |_| 1);
     refusals.extend(instances.map(|excess| excess.refusal("instance", "change")));
-    let rules = consents.excess(&changing, guard.max_closed, closing::closed);
+    let rules = consents.excess(&changing, guard.max_closed, closing::count_closed_rules);
     refusals.extend(
         rules.map(|excess| excess.refusal("rule", "be closed to all or most of their sources")),
     );

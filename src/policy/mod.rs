@@ -10,6 +10,6 @@ mod policies;
 pub use consent::{Consent, ConsentError};
 pub use guards::{Judgement, Refusal, judge, judge_undo, lint};
 pub use policies::{
-    CheckedRules, Findings, Occurrence, Subject, Violation, ViolationKind, Witness, declared,
-    declared_on, policies,
+    CheckedRules, Findings, Occurrence, Subject, Violation, ViolationKind, Witness,
+    check_declared_rules, check_declared_tables, check_policies,
 };

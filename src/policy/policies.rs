@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-pub use declared::{declared, declared_on};
+pub use declared::{check_declared_rules, check_declared_tables};
 use demand::CompiledPolicy;
 use evidence::Evidence;
 pub use violation::{Occurrence, Subject, Violation, ViolationKind, Witness};
@@ -54,7 +54,7 @@ pub struct Findings {
 }
 
 /// Checks every instance of a plan.
-pub fn policies(plan: &Plan, desired: &Desired, state: CheckedRules) -> Findings {
+pub fn check_policies(plan: &Plan, desired: &Desired, state: CheckedRules) -> Findings {
     let policies = &desired.policies;
     let mut findings = Findings::default();
     let mut waiver_use = WaiverUse::default();

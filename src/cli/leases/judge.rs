@@ -89,7 +89,7 @@ impl Fleet {
             instances: vec![one],
             ..Plan::default()
         };
-        let findings = policy::policies(&plan, &desired, CheckedRules::Result);
+        let findings = policy::check_policies(&plan, &desired, CheckedRules::Result);
         let mut violations = findings.violations.iter();
         if let Some(violation) = violations.find(|violation| violation.is_refusal()) {
             let message = format!(

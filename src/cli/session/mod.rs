@@ -156,7 +156,7 @@ pub(super) async fn plan(
         run.refusals.clear();
         return Ok(planned);
     }
-    run.findings = policy::policies(&planned.plan, &desired, question.judged);
+    run.findings = policy::check_policies(&planned.plan, &desired, question.judged);
     let unused = std::mem::take(&mut run.findings.unused_waivers);
     planned.plan.notes.extend(unused);
     let changing = planned.plan.instances.iter();

@@ -89,7 +89,7 @@ fn check(args: &CheckArgs, run: &mut Run) -> Result<Answer, RunError> {
     }
     let mut problems = problems(config.warnings());
     let mut held = Vec::new();
-    let everywhere = policy::declared(&config.declared(as_of), &config.policies());
+    let everywhere = policy::check_declared_tables(&config.declared(as_of), &config.policies());
     let findings = match &args.inventory {
         None => {
             notes(&mut text, &config.expiring(as_of));
@@ -188,7 +188,7 @@ impl Fleet {
             let (instance, live) = (self.instances.get(id)?, self.rules.get(id)?);
             Some(additive(instance, wanted, live).reach.certain)
         };
-        let mut findings = policy::declared_on(&self.desired, &self.instances, live);
+        let mut findings = policy::check_declared_rules(&self.desired, &self.instances, live);
         let told = |table: &policy::Violation| {
             let mut all = findings.violations.iter();
             all.any(|one| {

@@ -26,7 +26,7 @@ use crate::cli::present::{known_service, show_answer};
 use crate::cli::run::Run;
 use crate::cli::session::{self, selects};
 use crate::cli::streams::{complain, fit, note, say, warn};
-use crate::config::{Config, PartialInstanceId, grants_changed};
+use crate::config::{Config, PartialInstanceId, describe_grant_changes};
 use crate::exposure::{Compared, ComparedDocument, DocumentFirewall};
 use crate::inventory::Inventory;
 use crate::model::{Code, Family, InstanceId, LiveFirewall, Site};
@@ -202,7 +202,7 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, RunError> {
         ));
     }
     let grants = match (&old.content, &new.content) {
-        (Content::Config(old), Content::Config(new)) => grants_changed(old, new),
+        (Content::Config(old), Content::Config(new)) => describe_grant_changes(old, new),
         _ => Vec::new(),
     };
     let mut held = Vec::new();

@@ -240,7 +240,7 @@ async fn make_plan(args: &RollbackArgs, run: &mut Run) -> Result<Planned, RunErr
         changed_since: back.changed_since(&live),
     };
     let planned = Planned::judged(plan, basis, &args.consent, run)?;
-    run.findings = policy::policies(&planned.plan, &desired, policy::CheckedRules::Result);
+    run.findings = policy::check_policies(&planned.plan, &desired, policy::CheckedRules::Result);
     // Whether a waiver is needed is a question about what is declared.
     run.findings.unused_waivers.clear();
     Ok(planned.counted(&counts, &args.connection))

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use time::OffsetDateTime;
 
-use super::super::{Config, grants_changed};
+use super::super::{Config, describe_grant_changes};
 use super::{instance, problems, read};
 use crate::lease::State;
 use crate::model::{AddressType, DesiredInstance, Instance, Key, Protocol, Site};
@@ -239,7 +239,7 @@ fn changed_limits_of_grants_are_described() {
     let (none, some) = (of(""), of("[grants]\nservices = \"ssh\"\nmax = \"8h\""));
     let more =
         of("[grants]\nservices = [\"ssh\", \"https\"]\nmax = \"8h\"\nmatch = { name = \"web-*\" }");
-    let all = |one: &Config, other: &Config| grants_changed(one, other);
+    let all = |one: &Config, other: &Config| describe_grant_changes(one, other);
     assert_eq!(all(&some, &some), Vec::<String>::new());
     assert_eq!(all(&none, &none), Vec::<String>::new());
     assert_eq!(

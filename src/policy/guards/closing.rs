@@ -10,7 +10,7 @@ use crate::model::{Family, Key, Sources};
 use crate::plan::{Call, InstancePlan};
 
 /// The number of rules that a plan closes, including uncertain live entries that a Put drops.
-pub(super) fn closed(plan: &InstancePlan) -> usize {
+pub(super) fn count_closed_rules(plan: &InstancePlan) -> usize {
     let family = plan.family();
     let before = without_ended_leases(plan);
     let mut narrowed = plan
@@ -28,7 +28,7 @@ pub(super) fn closed(plan: &InstancePlan) -> usize {
             .filter(|(change, before)| is_closed(change.key, before, &after))
             .count()
     };
-    rules + dropped_entries(plan)
+    rules + count_dropped_entries(plan)
 }
 
 /// Whether a rule counts as closed if this is the access afterwards.
@@ -71,7 +71,7 @@ fn loses_most(before: &Access, after: &Access) -> bool {
 }
 
 /// The number of uncertain entries whose key a Put drops.
-fn dropped_entries(plan: &InstancePlan) -> usize {
+fn count_dropped_entries(plan: &InstancePlan) -> usize {
     if !matches!(plan.calls.first(), Some(Call::Put { .. })) {
         return 0;
     }

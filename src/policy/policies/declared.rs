@@ -20,7 +20,7 @@ use crate::model::{
 };
 
 /// Checks the declared tables for any possible fleet. Reports only violations that every fleet has.
-pub fn declared(tables: &[DeclaredTable], policies: &Policies) -> Findings {
+pub fn check_declared_tables(tables: &[DeclaredTable], policies: &Policies) -> Findings {
     let mut findings = Findings::default();
     let mut waiver_use = WaiverUse::default();
     let compiled_policies = compiled_policies(policies);
@@ -86,7 +86,7 @@ pub fn declared(tables: &[DeclaredTable], policies: &Policies) -> Findings {
 /// if it is not known.
 ///
 /// Live rules do not cause violations here, but may satisfy requirements.
-pub fn declared_on(
+pub fn check_declared_rules(
     desired: &Desired,
     instances: &BTreeMap<InstanceId, Instance>,
     live: impl Fn(&InstanceId) -> Option<Effective>,

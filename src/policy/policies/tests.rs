@@ -10,7 +10,7 @@ mod wording;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{CheckedRules, Findings, Occurrence, Subject, policies};
+use super::{CheckedRules, Findings, Occurrence, Subject, check_policies};
 use crate::exposure::Access;
 use crate::model::{
     Cells, Declaration, Demand, Desired, Family, Instance, InstanceId, Key, Live, LiveFirewall,
@@ -168,7 +168,7 @@ fn found(before: &[Line<'_>], after: &[Line<'_>], policy: Policy) -> Findings {
         after,
         policy,
     );
-    policies(&scene.plan, &scene.desired, CheckedRules::Result)
+    check_policies(&scene.plan, &scene.desired, CheckedRules::Result)
 }
 
 /// The occurrence and the witness of each violation.
@@ -386,7 +386,11 @@ fn uncertain_entry_is_a_possible_violation_on_its_port() {
     let ours = Mode::Authoritative;
     let live = |port, policy| {
         let scene = scene_of(port, ours, policy, &[]);
-        witnesses(&policies(&scene.plan, &scene.desired, CheckedRules::Live))
+        witnesses(&check_policies(
+            &scene.plan,
+            &scene.desired,
+            CheckedRules::Live,
+        ))
     };
     let world = (Occurrence::Live, "1.1.1.1 tcp/5432".into());
     assert_eq!(live(5432, private_database()), [world]);
@@ -400,14 +404,16 @@ fn uncertain_entry_is_a_possible_violation_on_its_port() {
     for port in [22, 5432] {
         let line: &[Line<'_>] = &[(tcp(5432, 5432), &["0.0.0.0/0"])];
         let opening = scene_of(port, ours, private_database(), line);
-        assert!(policies(&opening.plan, &opening.desired, CheckedRules::Result).has_refusal());
+        assert!(
+            check_policies(&opening.plan, &opening.desired, CheckedRules::Result).has_refusal()
+        );
     }
     // A possible violation that stays is not introduced by the plan.
     let line: &[Line<'_>] = &[(tcp(80, 80), &["0.0.0.0/0"])];
     let existing = (Occurrence::Existing, "1.1.1.1 tcp/5432".into());
     for (port, expected) in [(5432, vec![existing]), (22, vec![])] {
         let beside = scene_of(port, Mode::Additive, private_database(), line);
-        let findings = policies(&beside.plan, &beside.desired, CheckedRules::Result);
+        let findings = check_policies(&beside.plan, &beside.desired, CheckedRules::Result);
         assert_eq!(
             (findings.has_refusal(), witnesses(&findings)),
             (false, expected)
@@ -425,7 +431,7 @@ fn plans_without_calls_are_not_checked() {
         private_database(),
     );
     assert_eq!(
-        policies(&scene.plan, &scene.desired, CheckedRules::Result),
+        check_policies(&scene.plan, &scene.desired, CheckedRules::Result),
         Findings::default()
     );
 }

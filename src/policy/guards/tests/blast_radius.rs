@@ -193,7 +193,7 @@ fn rule_counts_as_closed_if_most_sources_lose_most_ports() {
     ];
     for (at, (before, after, expected)) in cases.into_iter().enumerate() {
         let plan = ranges(before, after);
-        let found = closing::closed(&plan.instances[0]);
+        let found = closing::count_closed_rules(&plan.instances[0]);
         assert_eq!(found, expected, "case {at}");
     }
 }
@@ -203,14 +203,14 @@ fn uncertain_entry_does_not_keep_a_rule_open() {
     let office: Rules<'_> = &[(80, &["203.0.113.0/24"])];
     let mut plan = one("dualstack", office, &[(443, &["203.0.113.0/24"])]);
     let plan = &mut plan.instances[0];
-    assert_eq!(closing::closed(plan), 1);
+    assert_eq!(closing::count_closed_rules(plan), 1);
     // An entry without sources may let in everyone, and stays.
     let mut doubtful = PortState::canonical(tcp(80), &Sources::new());
     doubtful.to_port = 90;
     plan.before = LiveFirewall::read(&[entries(office), vec![doubtful]].concat());
     plan.calls.clear();
     plan.incomplete = Some("an entry names no source".to_owned());
-    assert_eq!(closing::closed(plan), 1);
+    assert_eq!(closing::count_closed_rules(plan), 1);
 }
 
 /// An uncertain entry counts if the Put leaves no rule with its key, unless there was a certain rule with this key.
@@ -241,11 +241,11 @@ fn entry_dropped_by_a_put_counts_as_closed_rule() {
             matches!(plan.calls[..], [Call::Put { .. }]),
             "{at}: {plan:?}"
         );
-        assert_eq!(closing::closed(plan), expected, "case {at}");
+        assert_eq!(closing::count_closed_rules(plan), expected, "case {at}");
         // Without a Put, the entry stays.
         plan.calls.clear();
         let rules = usize::from(before != after);
-        assert_eq!(closing::closed(plan), rules, "case {at}");
+        assert_eq!(closing::count_closed_rules(plan), rules, "case {at}");
     }
 }
 

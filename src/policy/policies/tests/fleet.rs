@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::collection::vec;
 use proptest::prelude::{any, prop_assert_eq, proptest};
 
-use super::super::{CheckedRules, policies};
+use super::super::{CheckedRules, check_policies};
 use super::oracle::some_firewall;
 use super::{id, narrow_admin, operators, rules, scene};
 use crate::model::{
@@ -47,7 +47,7 @@ proptest! {
         let plan = |desired: &Desired| plan::plan(desired, &live, Options::default());
         prop_assert_eq!(plan(&shared), plan(&apart));
         for state in [CheckedRules::Result, CheckedRules::Live] {
-            let findings = |desired: &Desired| policies(&plan(&apart), desired, state);
+            let findings = |desired: &Desired| check_policies(&plan(&apart), desired, state);
             prop_assert_eq!(findings(&shared), findings(&apart));
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 use proptest::strategy::Strategy as _;
 
-use super::super::{CheckedRules, Occurrence, policies};
+use super::super::{CheckedRules, Occurrence, check_policies};
 use super::{id, policy, rules, scene, sources, tcp};
 use crate::exposure::{Access, Atom, Effective};
 use crate::model::{
@@ -55,7 +55,7 @@ proptest! {
             ..Live::default()
         };
         let plan = plan::plan(&scene.desired, &live, Options::default());
-        let findings = policies(&plan, &scene.desired, CheckedRules::Result);
+        let findings = check_policies(&plan, &scene.desired, CheckedRules::Result);
         let (was, is, may) = (Effective::of(&before, Family::V4), Effective::of(&after, Family::V4), Access::of(&allowed, Family::V4));
         let broken = |source: std::net::IpAddr, effective: &Effective| effective.contains(Atom::Tcp, 22, source) && !may.contains(source);
         let alias = |effective: &Effective| effective.access(Atom::Tcp, 22).aliases.difference(&may.aliases).count() > 0;

@@ -34,7 +34,7 @@ fn required_sources_must_get_in() {
     let only: &[Line<'_>] = &[(ssh, &["203.0.113.0/24"])];
     let scene = scene(Mode::Authoritative, "ipv4", &live(only), only, operators());
     assert_eq!(
-        policies(&scene.plan, &scene.desired, CheckedRules::Result),
+        check_policies(&scene.plan, &scene.desired, CheckedRules::Result),
         Findings::default()
     );
 }

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use super::{Line, id, narrow_admin, operators, origin, policy, private_database, rules, scene};
 use super::{sources, tcp, witnesses};
 use crate::model::{Cells, DeclaredTable, Demand, Mode, Policies, Policy, PolicySeverity, Waiver};
-use crate::policy::policies::{Findings, Occurrence, Subject, declared, declared_on};
+use crate::policy::policies::{
+    Findings, Occurrence, Subject, check_declared_rules, check_declared_tables,
+};
 
 const WIDE: &[&str] = &["10.0.0.0/15"];
 const HALF: &[&str] = &["10.0.0.0/16"];
@@ -57,7 +59,7 @@ fn check(tables: &[DeclaredTable], policy: Policy) -> Findings {
         list: vec![policy],
         waivers: BTreeMap::new(),
     };
-    declared(tables, &policies)
+    check_declared_tables(tables, &policies)
 }
 
 /// The numbers of violations and of undecided policies.
@@ -234,10 +236,10 @@ fn declared_rules_are_checked_on_instances() {
         let scene = scene(Mode::Authoritative, "dualstack", &[], lines, policy);
         let instance = scene.plan.instances[0].instance.clone();
         let instances = [(id(), instance)].into();
-        let found = declared_on(&scene.desired, &instances, |_| None);
+        let found = check_declared_rules(&scene.desired, &instances, |_| None);
         assert_eq!(found.violations.len(), violations);
         // The instance does not exist.
-        let nowhere = declared_on(&scene.desired, &BTreeMap::new(), |_| None);
+        let nowhere = check_declared_rules(&scene.desired, &BTreeMap::new(), |_| None);
         assert_eq!(nowhere, Findings::default());
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::{any, prop_assert_eq, proptest};
 
-use super::super::{CheckedRules, Findings, Occurrence, policies};
+use super::super::{CheckedRules, Findings, Occurrence, check_policies};
 use super::oracle::some_firewall;
 use super::{
     Line, id, live, origin, policy, private_database, rules, scene, sources, tcp, witnesses,
@@ -41,7 +41,7 @@ fn waiver_does_not_cover_other_rules() {
             private_database(),
         );
         scene.desired.policies.waivers.insert(id(), waivers);
-        policies(&scene.plan, &scene.desired, CheckedRules::Result)
+        check_policies(&scene.plan, &scene.desired, CheckedRules::Result)
     };
     assert_eq!(findings(&[one], vec![waiver(1, one)]), Findings::default());
     let both = findings(&[one, two], vec![waiver(1, one)]);
@@ -80,7 +80,7 @@ fn waiver_of_an_unchecked_instance_is_not_reported_as_unused() {
     ]
     .into();
     assert_eq!(
-        policies(&scene.plan, &scene.desired, CheckedRules::Result).unused_waivers,
+        check_policies(&scene.plan, &scene.desired, CheckedRules::Result).unused_waivers,
         []
     );
 }
@@ -116,7 +116,7 @@ fn check(mode: Mode, before: &[PortState], wanted: &[(Line<'_>, Has)]) -> Findin
     let wanted = Arc::make_mut(scene.desired.instances.get_mut(&id()).expect("it is there"));
     (wanted.rules, wanted.expired) = (rules(in_force), rules(over));
     let plan = scene.replanned(before);
-    policies(&plan, &scene.desired, CheckedRules::Result)
+    check_policies(&plan, &scene.desired, CheckedRules::Result)
 }
 
 #[test]
@@ -257,7 +257,7 @@ proptest! {
         let wanted = Arc::make_mut(scene.desired.instances.get_mut(&id()).expect("it is there"));
         wanted.rules = with.into_iter().chain(without).collect();
         let plan = scene.replanned(&entries);
-        let found = policies(&plan, &scene.desired, CheckedRules::Result);
+        let found = check_policies(&plan, &scene.desired, CheckedRules::Result);
         let violating: Vec<_> = found.violations.iter().flat_map(|violation| violation.access.clone()).collect();
         let violating = Effective::of_boxes(&violating);
         let open = Effective::of(&plain, family);

@@ -2,7 +2,7 @@
 //!
 //! Does not test whether there is a violation.
 
-use super::super::{CheckedRules, Findings, Occurrence, ViolationKind, policies};
+use super::super::{CheckedRules, Findings, Occurrence, ViolationKind, check_policies};
 use super::{Line, found, live, narrow_admin, operators, policy, private_database, scene};
 use super::{origin, sources, tcp};
 use crate::model::{Absent, Cells, Demand, Mode, Policy, PolicySeverity, Strategy, Waiver};
@@ -65,7 +65,7 @@ fn violations_are_sorted_by_consequence() {
             narrow_admin(),
         );
         scene.desired.policies.list = list.to_vec();
-        let found = policies(&scene.plan, &scene.desired, CheckedRules::Result);
+        let found = check_policies(&scene.plan, &scene.desired, CheckedRules::Result);
         let order: Vec<_> = found.violations.iter().map(|v| v.policy.as_str()).collect();
         assert_eq!(order, ["c", "b", "a", "d"]);
     }
@@ -76,7 +76,7 @@ fn undeclared_violation_is_closed_by_apply_in_authoritative_mode() {
     let before: &[Line<'_>] = &[(tcp(22, 22), WORLD)];
     let hint = |mode, state| {
         let scene = scene(mode, "dualstack", &live(before), &[], narrow_admin());
-        let found = policies(&scene.plan, &scene.desired, state);
+        let found = check_policies(&scene.plan, &scene.desired, state);
         found.violations[0].hint.clone()
     };
     let prefix = "no declared rule opens it: ";
@@ -107,7 +107,7 @@ fn undeclared_violation_is_closed_by_apply_in_authoritative_mode() {
         hint: None,
     };
     planned.calls.clear();
-    let found = policies(&scene.plan, &scene.desired, CheckedRules::Result);
+    let found = check_policies(&scene.plan, &scene.desired, CheckedRules::Result);
     assert_eq!(found.violations[0].hint, format!("{prefix}close it"));
 }
 
@@ -142,7 +142,7 @@ fn absent_violation_is_closed_or_reported_as_still_open() {
         let instances = &mut scene.desired.instances;
         instances.insert(super::id(), wanted.into());
         let plan = scene.replanned(&entries);
-        let found = policies(&plan, &scene.desired, CheckedRules::Live);
+        let found = check_policies(&plan, &scene.desired, CheckedRules::Live);
         let actual = &found.violations[0].hint;
         assert!(actual.starts_with(hint), "{before:?} {absent:?}: {actual}");
     }
@@ -182,7 +182,7 @@ fn existing_violation_has_the_same_reason_as_a_new_one() {
     };
     let waivers = &mut scene.desired.policies.waivers;
     waivers.insert(super::id(), vec![over]);
-    let found = policies(&scene.plan, &scene.desired, CheckedRules::Result);
+    let found = check_policies(&scene.plan, &scene.desired, CheckedRules::Result);
     let violation = &found.violations[0];
     let leave = "; it was let in before by leave of a waiver that does not cover this";
     assert_eq!(
@@ -274,7 +274,7 @@ fn different_instances_have_their_own_wording() {
         .insert(second.instance.id.clone(), shared.clone());
     scene.plan.instances.push(second);
     let occurrences = |scene: &super::Scene| -> Vec<Occurrence> {
-        let found: Findings = policies(&scene.plan, &scene.desired, CheckedRules::Result);
+        let found: Findings = check_policies(&scene.plan, &scene.desired, CheckedRules::Result);
         found
             .violations
             .iter()
