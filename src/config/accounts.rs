@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::definitions::{Account, Named};
+use super::definitions::{Account, NamedDefinitions};
 use super::diagnostic::DiagnosticsBuilder;
 use super::partial_id::PartialInstanceId;
 use super::selector::Selector;
@@ -20,7 +20,7 @@ pub(crate) fn account_ids(accounts: &BTreeMap<String, Account>) -> BTreeMap<Stri
 
 /// The accounts by name. Two names for one account are an error, because each of its instances would exist twice.
 pub(super) fn link(
-    named: Named<Account>,
+    named: NamedDefinitions<Account>,
     report: &mut DiagnosticsBuilder,
 ) -> BTreeMap<String, Account> {
     let mut by_id: BTreeMap<String, (String, Span)> = BTreeMap::new();

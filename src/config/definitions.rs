@@ -14,24 +14,24 @@ use super::expected_count::ExpectedCount;
 use super::partial_id::PartialInstanceId;
 use super::selector::Selector;
 use super::source::{Span, quote};
-use super::tree::Text;
+use super::tree::SpannedString;
 use crate::model::{Code, Mode, PolicySeverity, Strategy};
 
 /// The definitions of all files.
 #[derive(Debug, Default)]
 pub(super) struct Definitions {
     pub(super) defaults: Defaults,
-    pub(super) accounts: Named<Account>,
-    pub(super) addresses: Named<Vec<Text>>,
-    pub(super) services: Named<Vec<Text>>,
-    pub(super) rulesets: Named<Vec<RuleDef>>,
-    pub(super) groups: Named<GroupDef>,
-    pub(super) instances: Named<InstanceDef>,
+    pub(super) accounts: NamedDefinitions<Account>,
+    pub(super) addresses: NamedDefinitions<Vec<SpannedString>>,
+    pub(super) services: NamedDefinitions<Vec<SpannedString>>,
+    pub(super) rulesets: NamedDefinitions<Vec<RuleDef>>,
+    pub(super) groups: NamedDefinitions<GroupDef>,
+    pub(super) instances: NamedDefinitions<InstanceDef>,
     pub(super) guard: GuardDef,
     pub(super) grants: Option<GrantsDef>,
-    pub(super) policies: Named<PolicyDef>,
+    pub(super) policies: NamedDefinitions<PolicyDef>,
     /// Whether a part of the files could not be read, so that undefined or unused names are not reported.
-    pub(super) incomplete: bool,
+    pub(super) is_incomplete: bool,
 }
 
 /// `[defaults]`.
@@ -85,14 +85,14 @@ pub(super) struct GrantsDef {
 #[derive(Debug)]
 pub(super) struct RuleDef {
     pub(super) span: Span,
-    pub(super) allow: Vec<Text>,
+    pub(super) allow: Vec<SpannedString>,
     /// `None` if `absent` names the whole key.
-    pub(super) from: Option<Vec<Text>>,
+    pub(super) from: Option<Vec<SpannedString>>,
     pub(super) until: Option<OffsetDateTime>,
     pub(super) owner: Option<String>,
     pub(super) why: Option<String>,
     /// The policies that it is exempt from.
-    pub(super) waive: Vec<Text>,
+    pub(super) waive: Vec<SpannedString>,
     /// Whether sources are kept of an address family that the protocol or the instance does not have.
     pub(super) any_family: bool,
 }
@@ -126,8 +126,8 @@ pub(super) enum Severity {
 
 /// The common part of a group and an instance.
 #[derive(Debug, Default)]
-pub(super) struct Body {
-    pub(super) uses: Vec<Text>,
+pub(super) struct BodyDef {
+    pub(super) uses: Vec<SpannedString>,
     pub(super) rules: Vec<RuleDef>,
     pub(super) absent: Vec<RuleDef>,
     pub(super) mode: Option<(Mode, Span)>,
@@ -141,33 +141,33 @@ pub(super) struct GroupDef {
     pub(super) expect: Option<(ExpectedCount, Span)>,
     /// A region that is a pattern.
     pub(super) region_glob: Option<Span>,
-    pub(super) body: Body,
+    pub(super) body: BodyDef,
 }
 
 /// `[instances.NAME]`.
 #[derive(Debug)]
 pub(super) struct InstanceDef {
     pub(super) place: PartialInstanceId,
-    pub(super) body: Body,
+    pub(super) body: BodyDef,
 }
 
 /// Definitions by name, each with the span of its name.
 #[derive(Debug)]
-pub(super) struct Named<T>(pub(super) BTreeMap<String, (Span, T)>);
+pub(super) struct NamedDefinitions<T>(pub(super) BTreeMap<String, (Span, T)>);
 
-impl<T> Default for Named<T> {
+impl<T> Default for NamedDefinitions<T> {
     fn default() -> Self {
         Self(BTreeMap::new())
     }
 }
 
-impl<T> Named<T> {
+impl<T> NamedDefinitions<T> {
     /// Adds a definition. A second definition of the same name is an error.
     pub(super) fn define(
         &mut self,
         report: &mut DiagnosticsBuilder,
         kind: &str,
-        name: Text,
+        name: SpannedString,
         item: T,
     ) {
         match self.0.entry(name.text) {

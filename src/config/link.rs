@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::accounts;
 use super::catalogue::Catalogue;
-use super::definitions::{Account, Defaults, Definitions, GroupDef, GuardDef, InstanceDef, Named};
+use super::definitions::{
+    Account, Defaults, Definitions, GroupDef, GuardDef, InstanceDef, NamedDefinitions,
+};
 use super::diagnostic::DiagnosticsBuilder;
 use super::grants;
 use super::hints;
@@ -51,10 +53,10 @@ pub(super) fn link(defs: Definitions, report: &mut DiagnosticsBuilder) -> Linked
         guard,
         grants,
         policies,
-        incomplete,
+        is_incomplete,
     } = defs;
     let accounts = accounts::link(accounts, report);
-    if !incomplete {
+    if !is_incomplete {
         let selectors = groups.0.values().map(|(_, group)| &group.selector);
         let policies = policies.0.values();
         let selectors = selectors.chain(policies.filter_map(|(_, def)| def.selector.as_ref()));
@@ -74,7 +76,7 @@ pub(super) fn link(defs: Definitions, report: &mut DiagnosticsBuilder) -> Linked
         services,
         ruleset_names,
         name_hints,
-        incomplete,
+        is_incomplete,
         report,
     );
     let mode = defaults.mode.unwrap_or_default();
@@ -85,7 +87,7 @@ pub(super) fn link(defs: Definitions, report: &mut DiagnosticsBuilder) -> Linked
             .0
             .values()
             .any(|(_, group)| matches!(group.body.mode, Some((Mode::Additive, _))));
-    if !incomplete {
+    if !is_incomplete {
         check_region_patterns(&defaults, &accounts, &groups, report);
     }
     let regions = named_regions(&defaults, &groups, &instances);
@@ -133,7 +135,7 @@ pub(super) fn link(defs: Definitions, report: &mut DiagnosticsBuilder) -> Linked
 fn check_region_patterns(
     defaults: &Defaults,
     accounts: &BTreeMap<String, Account>,
-    groups: &Named<GroupDef>,
+    groups: &NamedDefinitions<GroupDef>,
     report: &mut DiagnosticsBuilder,
 ) {
     let mut lists = accounts.values().map(|account| &account.regions);
@@ -151,8 +153,8 @@ fn check_region_patterns(
 /// The regions that the defaults, groups and instances name.
 fn named_regions(
     defaults: &Defaults,
-    groups: &Named<GroupDef>,
-    instances: &Named<InstanceDef>,
+    groups: &NamedDefinitions<GroupDef>,
+    instances: &NamedDefinitions<InstanceDef>,
 ) -> BTreeSet<String> {
     let groups = groups.0.values();
     let of_groups = groups
@@ -169,8 +171,8 @@ fn named_regions(
 
 /// The hints for names of instances and groups that are used as a source.
 fn name_hints(
-    groups: &Named<GroupDef>,
-    instances: &Named<InstanceDef>,
+    groups: &NamedDefinitions<GroupDef>,
+    instances: &NamedDefinitions<InstanceDef>,
 ) -> BTreeMap<String, fn(&str) -> String> {
     let instances = instances.0.values().map(|(_, instance)| {
         let name = instance.place.name.clone();

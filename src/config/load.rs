@@ -13,7 +13,7 @@ use super::file_system::{Disk, FileSystem, FileType};
 use super::include::{MAX_FILES, Search, outside_error};
 use super::selector::is_pattern;
 use super::source::{Source, quote};
-use super::tree::Text;
+use super::tree::SpannedString;
 use super::{Config, read};
 use crate::model::Code;
 
@@ -52,7 +52,7 @@ pub fn load_from(files: &impl FileSystem, path: &Path) -> Result<Config, Diagnos
         }
     };
     let file = report.add_source(Source::from_bytes(&name, bytes));
-    let includes = read::file(&mut report, &mut defs, file, true);
+    let includes = read::read_file(&mut report, &mut defs, file, true);
     let directory = path.parent().unwrap_or(Path::new("")).to_owned();
     let mut queue = IncludeQueue {
         files,
@@ -66,12 +66,12 @@ pub fn load_from(files: &impl FileSystem, path: &Path) -> Result<Config, Diagnos
         match files.read(&path) {
             Ok(bytes) => {
                 let file = report.add_source(Source::from_bytes(&name, bytes));
-                let includes = read::file(&mut report, &mut defs, file, false);
+                let includes = read::read_file(&mut report, &mut defs, file, false);
                 let directory = path.parent().unwrap_or(Path::new("")).to_owned();
                 queue.add(&directory, depth, &includes, &mut defs, &mut report);
             }
             Err(error) => {
-                defs.incomplete = true;
+                defs.is_incomplete = true;
                 let message = format!("{} cannot be read: {error}", quote(&name));
                 report.error(Code::ConfigFile, text.span, message);
             }
@@ -86,7 +86,7 @@ struct QueuedFile {
     /// How many directories below the first file its own is.
     depth: usize,
     /// The text that names it.
-    text: Text,
+    text: SpannedString,
 }
 
 /// The included files that are still to be read.
@@ -105,14 +105,14 @@ impl<F: FileSystem> IncludeQueue<'_, F> {
         &mut self,
         directory: &Path,
         depth: usize,
-        texts: &[Text],
+        texts: &[SpannedString],
         defs: &mut Definitions,
         report: &mut DiagnosticsBuilder,
     ) {
         let mut added = Vec::new();
         for text in texts {
             let mut refuse = |error: HintedError, report: &mut DiagnosticsBuilder| {
-                defs.incomplete = true;
+                defs.is_incomplete = true;
                 error.report(report, Code::Include, text.span);
             };
             let paths = match self.find(directory, depth, text, report) {
@@ -143,7 +143,7 @@ impl<F: FileSystem> IncludeQueue<'_, F> {
         &mut self,
         directory: &Path,
         depth: usize,
-        text: &Text,
+        text: &SpannedString,
         report: &mut DiagnosticsBuilder,
     ) -> Result<Vec<PathBuf>, HintedError> {
         let path = Path::new(&text.text);

@@ -153,7 +153,7 @@ pub fn parse(sources: Vec<Source>) -> Result<Config, Diagnostics> {
     }
     for (index, source) in sources.into_iter().enumerate() {
         let file = report.add_source(source);
-        read::file(&mut report, &mut defs, file, index == 0);
+        read::read_file(&mut report, &mut defs, file, index == 0);
     }
     Config::build(defs, report)
 }

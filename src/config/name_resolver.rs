@@ -9,7 +9,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::catalogue::Catalogue;
-use super::definitions::{Body, Named, RuleDef};
+use super::definitions::{BodyDef, NamedDefinitions, RuleDef};
 use super::diagnostic::DiagnosticsBuilder;
 use super::named_lists::{Element, ListKind, NamedLists};
 use super::rule::{AbsentRule, AllowItem, Families, Literals, Rule};
@@ -18,7 +18,7 @@ use super::source::{Span, quote};
 use super::source_expr::{self, SourceExpr, SourceItem};
 use super::special_sources::{self, SpecialSource, special_sources};
 use super::table::Settings;
-use super::tree::Text;
+use super::tree::SpannedString;
 use super::{hints, port_expr, services};
 use crate::model::{Code, Declaration, Key, Mode, Sources, Special};
 
@@ -65,8 +65,8 @@ impl NameResolver {
     /// Resolves the names in sets and services. `rulesets` are sorted; `name_hints` are the hints for names of instances and groups
     /// that are used as a source.
     pub(super) fn new(
-        addresses: Named<Vec<Text>>,
-        services: Named<Vec<Text>>,
+        addresses: NamedDefinitions<Vec<SpannedString>>,
+        services: NamedDefinitions<Vec<SpannedString>>,
         rulesets: Vec<(String, Span)>,
         name_hints: BTreeMap<String, fn(&str) -> String>,
         is_incomplete: bool,
@@ -150,11 +150,11 @@ impl NameResolver {
     /// Resolves the names of a group or an instance.
     pub(super) fn resolve_settings(
         &mut self,
-        body: Body,
+        body: BodyDef,
         span: Span,
         report: &mut DiagnosticsBuilder,
     ) -> Settings {
-        let Body {
+        let BodyDef {
             uses,
             rules,
             absent,
@@ -194,7 +194,11 @@ impl NameResolver {
         }
     }
 
-    fn find_ruleset(&mut self, name: &Text, report: &mut DiagnosticsBuilder) -> Option<usize> {
+    fn find_ruleset(
+        &mut self,
+        name: &SpannedString,
+        report: &mut DiagnosticsBuilder,
+    ) -> Option<usize> {
         let found = self
             .rulesets
             .binary_search_by(|(known, _)| known.as_str().cmp(&name.text));
@@ -307,7 +311,7 @@ impl NameResolver {
         (rule, special)
     }
 
-    fn check_waiver(&self, id: &Text, report: &mut DiagnosticsBuilder) {
+    fn check_waiver(&self, id: &SpannedString, report: &mut DiagnosticsBuilder) {
         match self.policies.get(&id.text) {
             Some(true) => {}
             Some(false) => {
@@ -328,7 +332,7 @@ impl NameResolver {
     /// A text of `allow` with its keys.
     fn resolve_allow(
         &mut self,
-        text: Text,
+        text: SpannedString,
         report: &mut DiagnosticsBuilder,
     ) -> (Arc<str>, Arc<[Key]>) {
         if let Some((text, keys)) = self.keys.get_key_value(text.text.as_str()) {
@@ -354,7 +358,7 @@ impl NameResolver {
     /// The texts of `from`, their spans, and the resolved sources.
     fn resolve_from(
         &mut self,
-        from: Vec<Text>,
+        from: Vec<SpannedString>,
         report: &mut DiagnosticsBuilder,
     ) -> (Arc<[String]>, Vec<Span>, Rc<ResolvedSources>) {
         let texts = from.into_iter().map(|text| (text.text, text.span));
@@ -390,7 +394,11 @@ impl NameResolver {
             SourceExpr::Literal(net) => {
                 resolved.sources.insert(net);
                 let special = Special::of(net);
-                resolved.literals.push(Literal { index, net, special });
+                resolved.literals.push(Literal {
+                    index,
+                    net,
+                    special,
+                });
             }
             SourceExpr::Name => match self.addresses.expand(text, span, report) {
                 Some(items) => SourceItem::add_all(&items, &mut resolved.sources),
@@ -428,7 +436,7 @@ impl NameResolver {
 }
 
 /// Parses an element of an address set.
-fn parse_source(text: &Text, report: &mut DiagnosticsBuilder) -> Element<SourceItem> {
+fn parse_source(text: &SpannedString, report: &mut DiagnosticsBuilder) -> Element<SourceItem> {
     match source_expr::parse(&text.text) {
         SourceExpr::Keyword(items) => Element::Items(items.to_vec()),
         SourceExpr::Literal(net) => Element::Items(vec![SourceItem::Net(net)]),
@@ -441,7 +449,7 @@ fn parse_source(text: &Text, report: &mut DiagnosticsBuilder) -> Element<SourceI
 }
 
 /// Parses an element of a service or of `allow`.
-fn parse_port(text: &Text, report: &mut DiagnosticsBuilder) -> Element<Key> {
+fn parse_port(text: &SpannedString, report: &mut DiagnosticsBuilder) -> Element<Key> {
     match port_expr::parse(&text.text) {
         Some(Ok(key)) => Element::Items(vec![key]),
         Some(Err(error)) => {

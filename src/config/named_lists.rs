@@ -6,10 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use super::definitions::Named;
+use super::definitions::NamedDefinitions;
 use super::diagnostic::DiagnosticsBuilder;
 use super::source::{Span, quote};
-use super::tree::Text;
+use super::tree::SpannedString;
 use crate::model::Code;
 
 /// A parsed element of a list.
@@ -60,10 +60,10 @@ impl<T: Clone> NamedLists<T> {
     /// Resolves the names in all lists.
     pub(super) fn new(
         kind: ListKind,
-        definitions: Named<Vec<Text>>,
+        definitions: NamedDefinitions<Vec<SpannedString>>,
         is_incomplete: bool,
         report: &mut DiagnosticsBuilder,
-        mut parse: impl FnMut(&Text, &mut DiagnosticsBuilder) -> Element<T>,
+        mut parse: impl FnMut(&SpannedString, &mut DiagnosticsBuilder) -> Element<T>,
     ) -> Self {
         let names = definitions.0.keys().cloned();
         let mut all = Self {

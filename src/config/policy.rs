@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 
-use super::definitions::{AtMost, Named, PolicyDef, Severity};
+use super::definitions::{AtMost, NamedDefinitions, PolicyDef, Severity};
 use super::diagnostic::DiagnosticsBuilder;
 use super::name_resolver::NameResolver;
 use super::selector::Selector;
@@ -54,7 +54,7 @@ pub(super) fn is_built_in(id: &str) -> bool {
 }
 
 /// Every policy by name, and whether it forbids access, so that a rule can have a waiver from it.
-pub(super) fn waivable_policies(defs: &Named<PolicyDef>) -> BTreeMap<String, bool> {
+pub(super) fn waivable_policies(defs: &NamedDefinitions<PolicyDef>) -> BTreeMap<String, bool> {
     let built_in = BUILT_IN.iter().map(|id| ((*id).to_owned(), true));
     let own = defs.0.iter().filter(|(id, _)| !is_built_in(id));
     let own = own.map(|(id, (_, def))| {
@@ -67,7 +67,7 @@ pub(super) fn waivable_policies(defs: &Named<PolicyDef>) -> BTreeMap<String, boo
 /// Resolves the names in policies. Policies that are off are left out.
 pub(super) fn link(
     names: &mut NameResolver,
-    defs: Named<PolicyDef>,
+    defs: NamedDefinitions<PolicyDef>,
     report: &mut DiagnosticsBuilder,
 ) -> Vec<LinkedPolicy> {
     let mut policies = Vec::new();

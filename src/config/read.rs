@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
-use super::definitions::{Body, Definitions, GroupDef, InstanceDef};
+use super::definitions::{BodyDef, Definitions, GroupDef, InstanceDef};
 use super::diagnostic::DiagnosticsBuilder;
 use super::keys;
 use super::partial_id::PartialInstanceId;
@@ -21,7 +21,7 @@ use super::sections::sections;
 use super::selector::Selector;
 use super::source::{Source, Span, quote};
 use super::syntax::{self, ParseStatus};
-use super::tree::{Cx, Text, Value};
+use super::tree::{FileReader, SpannedString, Value};
 use super::{hints, names, regions, services, source_expr};
 use crate::model::{Code, Mode, Strategy};
 use rules::{RuleKind, read_rules};
@@ -38,17 +38,17 @@ const STRATEGIES: &[(&str, Strategy)] = &[
     ("incremental", Strategy::Incremental),
 ];
 
-/// Reads a file of the report into the definitions. `first` is the file that was named by the user. Returns what it
+/// Reads a file of the report into the definitions. `is_first` is whether the user named it. Returns what it
 /// includes.
-pub(super) fn file(
+pub(super) fn read_file(
     report: &mut DiagnosticsBuilder,
     defs: &mut Definitions,
     file: usize,
-    first: bool,
-) -> Vec<Text> {
+    is_first: bool,
+) -> Vec<SpannedString> {
     let source = report.source(file);
     if let Some((at, hint)) = source.invalid_utf8() {
-        defs.incomplete = true;
+        defs.is_incomplete = true;
         if !source
             .text()
             .lines()
@@ -67,26 +67,26 @@ pub(super) fn file(
         return Vec::new();
     }
     let parts = sections(source.text());
-    self::parts(report, defs, file, first, parts)
+    read_parts(report, defs, file, is_first, parts)
 }
 
 /// Reads a file part by part.
-pub(super) fn parts(
+pub(super) fn read_parts(
     report: &mut DiagnosticsBuilder,
     defs: &mut Definitions,
     file: usize,
-    first: bool,
+    is_first: bool,
     parts: Vec<Range<usize>>,
-) -> Vec<Text> {
+) -> Vec<SpannedString> {
     let source = report.source(file);
     let mut includes = Vec::new();
     for part in parts {
         let (root, errors) = DeTable::parse_recoverable(&source.text()[part.clone()]);
         let known = |key: &str| keys::TOP.contains(&key);
-        let is_ours = root.get_ref().keys().any(|key| known(key.get_ref()));
-        if part.start == 0 && !errors.is_empty() && !is_ours {
+        let has_known_key = root.get_ref().keys().any(|key| known(key.get_ref()));
+        if part.start == 0 && !errors.is_empty() && !has_known_key {
             // A message about any other file would show what is in it.
-            defs.incomplete = true;
+            defs.is_incomplete = true;
             report
                 .without_excerpt(file)
                 .error(Code::Syntax, Span::new(file, 0..0), "this does not look like a configuration: it is not valid TOML, and none of its keys is known")
@@ -94,86 +94,95 @@ pub(super) fn parts(
             break;
         }
         let parsed = syntax::report_errors(report, file, part.clone(), &errors);
-        let broken = parsed != ParseStatus::Complete;
-        defs.incomplete |= broken;
+        let has_syntax_errors = parsed != ParseStatus::Complete;
+        defs.is_incomplete |= has_syntax_errors;
         if parsed == ParseStatus::OtherNotation {
             syntax::drop_tree(root.into_inner());
             continue;
         }
-        let mut cx = Cx {
+        let mut reader = FileReader {
             report,
             file,
             offset: part.start,
-            broken,
+            has_syntax_errors,
         };
-        let known = part.start > 0 || version(&mut cx, root.get_ref(), first, &source);
+        let known =
+            part.start > 0 || is_readable_version(&mut reader, root.get_ref(), is_first, &source);
         if known {
-            includes.append(&mut top(&mut cx, defs, root.get_ref(), first));
+            includes.append(&mut read_root(&mut reader, defs, root.get_ref(), is_first));
         }
         syntax::drop_tree(root.into_inner());
         if !known {
-            defs.incomplete = true;
+            defs.is_incomplete = true;
             break;
         }
     }
     includes
 }
 
-fn top(cx: &mut Cx<'_>, defs: &mut Definitions, root: &DeTable<'_>, first: bool) -> Vec<Text> {
-    cx.keys(root, "the file", keys::TOP);
+fn read_root(
+    reader: &mut FileReader<'_>,
+    defs: &mut Definitions,
+    root: &DeTable<'_>,
+    is_first: bool,
+) -> Vec<SpannedString> {
+    reader.check_keys(root, "the file", keys::TOP);
     let mut includes = Vec::new();
     for (key, value) in root {
-        let span = cx.span(key);
+        let span = reader.span(key);
         match key.get_ref().as_ref() {
-            "include" => includes = cx.texts(value, "`include`").unwrap_or_default(),
-            "defaults" if first => defaults(cx, defs, value),
+            "include" => includes = reader.read_strings(value, "`include`").unwrap_or_default(),
+            "defaults" if is_first => read_defaults(reader, defs, value),
             "defaults" => {
-                cx.report
+                reader
+                    .report
                     .error(Code::Misplaced, span, "`[defaults]` in an included file")
                     .hint("defaults are for all files: write them into the first one");
             }
-            "guard" if first => defs.guard = guard::read(cx, value),
+            "guard" if is_first => defs.guard = guard::read(reader, value),
             "guard" => {
-                cx.report
+                reader
+                    .report
                     .error(Code::Misplaced, span, "`[guard]` in an included file")
                     .hint("it is for all files: write it into the first one");
             }
-            "grants" if first => defs.grants = grants::read(cx, span, value),
+            "grants" if is_first => defs.grants = grants::read(reader, span, value),
             "grants" => {
-                cx.report
+                reader
+                    .report
                     .error(Code::Misplaced, span, "`[grants]` in an included file")
                     .hint("who may grant access is for all files: write it into the first one");
             }
-            "policy" => policy::read(cx, defs, value),
+            "policy" => policy::read(reader, defs, value),
             "accounts" => {
-                each(cx, value, "`[accounts]`", |cx, name, value| {
-                    accounts::read(cx, defs, name, value);
+                for_each_table(reader, value, "`[accounts]`", |reader, name, value| {
+                    accounts::read(reader, defs, name, value);
                 });
             }
             "addresses" => {
-                each(cx, value, "`[addresses]`", |cx, name, value| {
-                    address_set(cx, defs, name, value);
+                for_each_table(reader, value, "`[addresses]`", |reader, name, value| {
+                    read_address_set(reader, defs, name, value);
                 });
             }
-            "services" => each(cx, value, "`[services]`", |cx, name, value| {
-                service(cx, defs, name, value);
+            "services" => for_each_table(reader, value, "`[services]`", |reader, name, value| {
+                read_service(reader, defs, name, value);
             }),
-            "rulesets" => each(cx, value, "`[rulesets]`", |cx, name, value| {
-                if definition_name(cx, "a ruleset", &name) {
+            "rulesets" => for_each_table(reader, value, "`[rulesets]`", |reader, name, value| {
+                if check_definition_name(reader, "a ruleset", &name) {
                     let rules = read_rules(
-                        cx,
+                        reader,
                         value,
                         &format!("ruleset {}", quote(&name.text)),
                         RuleKind::Rule,
                     );
-                    defs.rulesets.define(cx.report, "ruleset", name, rules);
+                    defs.rulesets.define(reader.report, "ruleset", name, rules);
                 }
             }),
-            "groups" => each(cx, value, "`[groups]`", |cx, name, value| {
-                group(cx, defs, name, value);
+            "groups" => for_each_table(reader, value, "`[groups]`", |reader, name, value| {
+                read_group(reader, defs, name, value);
             }),
-            "instances" => each(cx, value, "`[instances]`", |cx, name, value| {
-                instance(cx, defs, name, value);
+            "instances" => for_each_table(reader, value, "`[instances]`", |reader, name, value| {
+                read_instance(reader, defs, name, value);
             }),
             _ => {}
         }
@@ -182,12 +191,17 @@ fn top(cx: &mut Cx<'_>, defs: &mut Definitions, root: &DeTable<'_>, first: bool)
 }
 
 /// Whether the file is of a version that can be read.
-fn version(cx: &mut Cx<'_>, root: &DeTable<'_>, first: bool, source: &Source) -> bool {
+fn is_readable_version(
+    reader: &mut FileReader<'_>,
+    root: &DeTable<'_>,
+    is_first: bool,
+    source: &Source,
+) -> bool {
     let Some(value) = root.get("version") else {
-        if first {
+        if is_first {
             let end = source.text().find('\n').unwrap_or(source.text().len());
-            let span = Span::new(cx.file, 0..end.min(1));
-            cx.missing(
+            let span = Span::new(reader.file, 0..end.min(1));
+            reader.report_missing(
                 span,
                 "`version` is missing",
                 "the first line is `version = 1`",
@@ -196,33 +210,34 @@ fn version(cx: &mut Cx<'_>, root: &DeTable<'_>, first: bool, source: &Source) ->
         return true;
     };
     let DeValue::Integer(number) = value.get_ref() else {
-        cx.wrong_type::<()>(value, "`version`", "the integer 1");
+        reader.report_wrong_type::<()>(value, "`version`", "the integer 1");
         return true;
     };
     if i64::from_str_radix(number.as_str(), number.radix()) == Ok(1) {
         return true;
     }
-    let span = cx.span(value);
+    let span = reader.span(value);
     let message = format!(
         "version {} is not known to this program, which reads version 1",
         quote(&number.to_string())
     );
-    cx.report.error(Code::InvalidValue, span, message);
+    reader.report.error(Code::InvalidValue, span, message);
     false
 }
 
-fn each(
-    cx: &mut Cx<'_>,
+fn for_each_table(
+    reader: &mut FileReader<'_>,
     value: &Value<'_>,
     subject: &str,
-    mut define: impl FnMut(&mut Cx<'_>, Text, &Value<'_>),
+    mut define: impl FnMut(&mut FileReader<'_>, SpannedString, &Value<'_>),
 ) {
     if let DeValue::Array(_) = value.get_ref() {
         let table = subject.trim_matches(['`', '[', ']']);
-        cx.report
+        reader
+            .report
             .error(
                 Code::WrongType,
-                cx.span(value),
+                reader.span(value),
                 format!("{subject} must be a table, found a list"),
             )
             .hint(format!(
@@ -230,47 +245,49 @@ fn each(
             ));
         return;
     }
-    let Some(table) = cx.any_table(value, subject) else {
+    let Some(table) = reader.read_any_table(value, subject) else {
         return;
     };
     for (key, value) in table {
-        let name = Text {
+        let name = SpannedString {
             text: key.get_ref().clone().into_owned(),
-            span: cx.span(key),
+            span: reader.span(key),
         };
-        define(cx, name, value);
+        define(reader, name, value);
     }
 }
 
-fn defaults(cx: &mut Cx<'_>, defs: &mut Definitions, value: &Value<'_>) {
-    let Some(table) = cx.table(value, "`[defaults]`", keys::DEFAULTS) else {
+fn read_defaults(reader: &mut FileReader<'_>, defs: &mut Definitions, value: &Value<'_>) {
+    let Some(table) = reader.read_table(value, "`[defaults]`", keys::DEFAULTS) else {
         return;
     };
     for (key, value) in table {
         let texts = match key.get_ref().as_ref() {
-            "region" => cx.text(value, "`region`").map(|text| vec![text]),
+            "region" => reader.read_string(value, "`region`").map(|text| vec![text]),
             "regions" => {
                 defs.defaults.has_list = true;
-                cx.some_texts(
+                reader.read_nonempty_strings(
                     value,
                     "`regions`",
                     "name a region, as in [\"eu-central-1\"]",
                 )
             }
             "mode" => {
-                defs.defaults.mode = cx.choice(value, "`mode`", MODES).map(|(mode, _)| mode);
+                defs.defaults.mode = reader
+                    .read_choice(value, "`mode`", MODES)
+                    .map(|(mode, _)| mode);
                 None
             }
             "strategy" => {
-                defs.defaults.strategy = cx
-                    .choice(value, "`strategy`", STRATEGIES)
+                defs.defaults.strategy = reader
+                    .read_choice(value, "`strategy`", STRATEGIES)
                     .map(|(strategy, _)| strategy);
                 None
             }
             _ => None,
         };
-        for Text { text, span } in texts.unwrap_or_default() {
-            if regions::check(cx.report, &text, span) {
+        for SpannedString { text, span } in texts.unwrap_or_default() {
+            if regions::check(reader.report, &text, span) {
                 defs.defaults.regions.push(text);
             }
         }
@@ -278,11 +295,12 @@ fn defaults(cx: &mut Cx<'_>, defs: &mut Definitions, value: &Value<'_>) {
 }
 
 /// Whether a name may be given to a definition of this kind.
-fn definition_name(cx: &mut Cx<'_>, kind: &str, name: &Text) -> bool {
+fn check_definition_name(reader: &mut FileReader<'_>, kind: &str, name: &SpannedString) -> bool {
     let Err(why) = names::validate_definition(&name.text) else {
         return true;
     };
-    cx.report
+    reader
+        .report
         .error(
             Code::InvalidName,
             name.span,
@@ -292,15 +310,21 @@ fn definition_name(cx: &mut Cx<'_>, kind: &str, name: &Text) -> bool {
     false
 }
 
-fn address_set(cx: &mut Cx<'_>, defs: &mut Definitions, name: Text, value: &Value<'_>) {
+fn read_address_set(
+    reader: &mut FileReader<'_>,
+    defs: &mut Definitions,
+    name: SpannedString,
+    value: &Value<'_>,
+) {
     let subject = format!("address set {}", quote(&name.text));
-    let members = cx.some_texts(
+    let members = reader.read_nonempty_strings(
         value,
         &subject,
         "a set names at least one address, network or set",
     );
     if source_expr::KEYWORDS.contains(&name.text.as_str()) {
-        cx.report
+        reader
+            .report
             .error(
                 Code::InvalidName,
                 name.span,
@@ -310,28 +334,38 @@ fn address_set(cx: &mut Cx<'_>, defs: &mut Definitions, name: Text, value: &Valu
                 ),
             )
             .hint("give the set another name");
-    } else if definition_name(cx, "an address set", &name) {
-        defs.addresses
-            .define(cx.report, "address set", name, members.unwrap_or_default());
+    } else if check_definition_name(reader, "an address set", &name) {
+        defs.addresses.define(
+            reader.report,
+            "address set",
+            name,
+            members.unwrap_or_default(),
+        );
     }
 }
 
-fn service(cx: &mut Cx<'_>, defs: &mut Definitions, name: Text, value: &Value<'_>) {
+fn read_service(
+    reader: &mut FileReader<'_>,
+    defs: &mut Definitions,
+    name: SpannedString,
+    value: &Value<'_>,
+) {
     let subject = format!("service {}", quote(&name.text));
-    let members = cx.some_texts(
+    let members = reader.read_nonempty_strings(
         value,
         &subject,
         "a service has at least one port, as in [\"tcp/8080\"]",
     );
     if ["tcp", "udp", "icmp", "icmpv6", "all"].contains(&name.text.as_str()) {
-        cx.report.error(
+        reader.report.error(
             Code::InvalidName,
             name.span,
             format!("{} is reserved: it is a protocol", quote(&name.text)),
         );
     } else if let Some(built_in) = services::service_keys(&name.text) {
         let keys: Vec<String> = built_in.iter().map(ToString::to_string).collect();
-        cx.report
+        reader
+            .report
             .error(
                 Code::InvalidName,
                 name.span,
@@ -344,38 +378,43 @@ fn service(cx: &mut Cx<'_>, defs: &mut Definitions, name: Text, value: &Value<'_
                 "it means {}; give yours another name",
                 keys.join(" and ")
             ));
-    } else if definition_name(cx, "a service", &name) {
+    } else if check_definition_name(reader, "a service", &name) {
         defs.services
-            .define(cx.report, "service", name, members.unwrap_or_default());
+            .define(reader.report, "service", name, members.unwrap_or_default());
     }
 }
 
 /// The keys that groups and instances share.
-fn body(cx: &mut Cx<'_>, table: &DeTable<'_>) -> Body {
-    let mut body = Body::default();
+fn read_body(reader: &mut FileReader<'_>, table: &DeTable<'_>) -> BodyDef {
+    let mut body = BodyDef::default();
     for (key, value) in table {
         match key.get_ref().as_ref() {
-            "use" => body.uses = cx.texts(value, "`use`").unwrap_or_default(),
-            "rules" => body.rules = read_rules(cx, value, "`rules`", RuleKind::Rule),
-            "absent" => body.absent = read_rules(cx, value, "`absent`", RuleKind::Absent),
-            "mode" => body.mode = cx.choice(value, "`mode`", MODES),
-            "strategy" => body.strategy = cx.choice(value, "`strategy`", STRATEGIES),
+            "use" => body.uses = reader.read_strings(value, "`use`").unwrap_or_default(),
+            "rules" => body.rules = read_rules(reader, value, "`rules`", RuleKind::Rule),
+            "absent" => body.absent = read_rules(reader, value, "`absent`", RuleKind::Absent),
+            "mode" => body.mode = reader.read_choice(value, "`mode`", MODES),
+            "strategy" => body.strategy = reader.read_choice(value, "`strategy`", STRATEGIES),
             _ => {}
         }
     }
     body
 }
 
-fn group(cx: &mut Cx<'_>, defs: &mut Definitions, name: Text, value: &Value<'_>) {
+fn read_group(
+    reader: &mut FileReader<'_>,
+    defs: &mut Definitions,
+    name: SpannedString,
+    value: &Value<'_>,
+) {
     let subject = format!("group {}", quote(&name.text));
-    let valid = definition_name(cx, "a group", &name);
-    let Some(table) = cx.table(value, &subject, keys::GROUP) else {
+    let valid = check_definition_name(reader, "a group", &name);
+    let Some(table) = reader.read_table(value, &subject, keys::GROUP) else {
         return;
     };
-    let body = body(cx, table);
+    let body = read_body(reader, table);
     let expect = table
         .get("expect")
-        .and_then(|value| selector::read_expect(cx, value));
+        .and_then(|value| selector::read_expect(reader, value));
     let mut group = GroupDef {
         selector: Selector::default(),
         expect,
@@ -383,20 +422,24 @@ fn group(cx: &mut Cx<'_>, defs: &mut Definitions, name: Text, value: &Value<'_>)
         body,
     };
     match table.get("match") {
-        Some(value) => (group.selector, group.region_glob) = selector::read_selector(cx, value),
-        None => cx.missing(
+        Some(value) => (group.selector, group.region_glob) = selector::read_selector(reader, value),
+        None => reader.report_missing(
             name.span,
             &format!("{subject} has no `match`"),
             "say which instances it takes, as in `match = { name = \"web-*\" }`",
         ),
     }
     if valid {
-        defs.groups.define(cx.report, "group", name, group);
+        defs.groups.define(reader.report, "group", name, group);
     }
 }
 
 /// The name that was meant, and where it goes on, where dots in a header made tables in tables, as `[instances.v1.2]` does.
-fn dotted(cx: &Cx<'_>, first: &str, value: &Value<'_>) -> Option<(Span, String)> {
+fn unquoted_dotted_name(
+    reader: &FileReader<'_>,
+    first: &str,
+    value: &Value<'_>,
+) -> Option<(Span, String)> {
     let (mut name, mut span, mut at) = (first.to_owned(), None, value);
     // No name of an instance is longer.
     while name.len() < 256
@@ -407,7 +450,7 @@ fn dotted(cx: &Cx<'_>, first: &str, value: &Value<'_>) -> Option<(Span, String)>
             !is_known && matches!(value.get_ref(), DeValue::Table(_))
         })
     {
-        span.get_or_insert(cx.span(key));
+        span.get_or_insert(reader.span(key));
         name = format!("{name}.{}", key.get_ref());
         at = inner;
     }
@@ -421,10 +464,16 @@ fn dotted(cx: &Cx<'_>, first: &str, value: &Value<'_>) -> Option<(Span, String)>
     Some((span?, name)).filter(|_| is_meant)
 }
 
-fn instance(cx: &mut Cx<'_>, defs: &mut Definitions, key: Text, value: &Value<'_>) {
+fn read_instance(
+    reader: &mut FileReader<'_>,
+    defs: &mut Definitions,
+    key: SpannedString,
+    value: &Value<'_>,
+) {
     let subject = format!("instance {}", quote(&key.text));
     let Some(place) = PartialInstanceId::parse(&key.text) else {
-        cx.report
+        reader
+            .report
             .error(
                 Code::InvalidName,
                 key.span,
@@ -437,16 +486,18 @@ fn instance(cx: &mut Cx<'_>, defs: &mut Definitions, key: Text, value: &Value<'_
         return;
     };
     let region = place.region.as_ref();
-    let mut valid = region.is_none_or(|region| regions::check(cx.report, region, key.span));
+    let mut valid = region.is_none_or(|region| regions::check(reader.report, region, key.span));
     if let Err(why) = names::validate_instance(&place.name) {
         let message = format!("{} cannot be the name of an instance", quote(&place.name));
-        cx.report
+        reader
+            .report
             .error(Code::InvalidName, key.span, message)
             .hint(why);
         valid = false;
     }
-    if let Some((span, name)) = dotted(cx, &key.text, value) {
-        cx.report
+    if let Some((span, name)) = unquoted_dotted_name(reader, &key.text, value) {
+        reader
+            .report
             .error(
                 Code::UnknownKey,
                 span,
@@ -457,12 +508,12 @@ fn instance(cx: &mut Cx<'_>, defs: &mut Definitions, key: Text, value: &Value<'_
             ));
         return;
     }
-    let Some(table) = cx.table(value, &subject, keys::INSTANCE) else {
+    let Some(table) = reader.read_table(value, &subject, keys::INSTANCE) else {
         return;
     };
-    let body = body(cx, table);
+    let body = read_body(reader, table);
     if valid {
         defs.instances
-            .define(cx.report, "instance", key, InstanceDef { place, body });
+            .define(reader.report, "instance", key, InstanceDef { place, body });
     }
 }

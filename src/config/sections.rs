@@ -14,11 +14,11 @@ use toml_parser::lexer::{Lexer, TokenKind};
 
 /// A part has at least this many bytes, but for the last one: its tree then takes about 3 MiB, and the cost of starting
 /// the parser does not show.
-const LEAST: usize = 64 * 1024;
+const MIN_PART_BYTES: usize = 64 * 1024;
 
 /// The parts of a text, in order; together they are all of it. Each means on its own what it means in the whole.
 pub(super) fn sections(text: &str) -> Vec<Range<usize>> {
-    cut(text, LEAST)
+    cut(text, MIN_PART_BYTES)
 }
 
 fn cut(text: &str, least: usize) -> Vec<Range<usize>> {
@@ -273,14 +273,14 @@ mod tests {
         let parts = cut(text, least);
         let joined: String = parts.iter().map(|part| &text[part.clone()]).collect();
         assert_eq!(joined, text);
-        read::parts(&mut report, &mut defs, file, true, parts);
+        read::read_parts(&mut report, &mut defs, file, true, parts);
         (format!("{defs:?}"), report.has_errors())
     }
 
     proptest! {
         /// The same definitions with the same places, or a complaint both times.
         #[test]
-        fn a_cut_changes_nothing(
+        fn parts_mean_the_same_as_the_whole(
             root in prop::sample::select(vec!["", "instances = { k = {} }\n", "groups.web.use = []\n"]),
             pieces in prop::collection::vec(prop::sample::select(PIECES.to_vec()), 0..9),
             least in 1_usize..80,
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fleet_is_cut_and_what_is_defined_in_two_places_is_not() {
+    fn fleet_is_cut_unless_a_table_is_in_two_parts() {
         let fleet = "version = 1\n[instances.a]\n[instances.b]\n[instances.c]\n";
         assert_eq!(cut(fleet, 1).len(), 4);
         assert_eq!(cut(fleet, 20).len(), 2);

@@ -5,15 +5,15 @@
 use super::diagnostic::DiagnosticsBuilder;
 use super::source::{Span, quote};
 use super::source_expr::{self, SourceExpr};
-use super::tree::Text;
+use super::tree::SpannedString;
 use crate::model::{Code, Special};
 
 /// A literal source, with the special-purpose network that contains it.
 pub(super) type SpecialSource = (Span, String, &'static Special);
 
 /// The special sources of a list of texts.
-pub(super) fn special_sources(texts: &[Text]) -> Vec<SpecialSource> {
-    let special = |text: &Text| match source_expr::parse(&text.text) {
+pub(super) fn special_sources(texts: &[SpannedString]) -> Vec<SpecialSource> {
+    let special = |text: &SpannedString| match source_expr::parse(&text.text) {
         SourceExpr::Literal(net) => Some((text.span, text.text.clone(), Special::of(net)?)),
         _ => None,
     };

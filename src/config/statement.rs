@@ -19,7 +19,7 @@ use super::table_rules::TableRules;
 use crate::model::{Absent, AddressType, Instance, InstanceId, InstanceState, Mode, Rule, Site};
 
 /// Instances that a search for an example looks at, at most.
-const EXAMPLES: usize = 256;
+const MAX_EXAMPLES: usize = 256;
 
 /// A group or an instance table: which instances it takes, and what it gives them by itself.
 #[derive(Clone, Debug)]
@@ -36,12 +36,12 @@ pub struct Statement {
 
 /// Which instances a table takes.
 #[derive(Clone, Debug)]
-pub struct Scope(Kind);
+pub struct Scope(ScopeKind);
 
 #[derive(Clone, Debug)]
-enum Kind {
-    Every(Selector),
-    One(PartialInstanceId),
+enum ScopeKind {
+    Selector(Selector),
+    Instance(PartialInstanceId),
 }
 
 impl Config {
@@ -59,11 +59,11 @@ impl Config {
     /// Every group and every instance table, with the rules that are in force as of this instant.
     pub fn statements(&self, as_of: OffsetDateTime) -> Vec<Statement> {
         let groups = self.linked.groups.iter().map(|group| {
-            let scope = Scope(Kind::Every(group.selector.clone()));
+            let scope = Scope(ScopeKind::Selector(group.selector.clone()));
             (scope, &group.settings)
         });
         let instances = self.linked.instances.iter().map(|declared| {
-            let scope = Scope(Kind::One(self.place(declared)));
+            let scope = Scope(ScopeKind::Instance(self.place(declared)));
             (scope, &declared.settings)
         });
         let mut lines = TableRules::new(&self.linked, as_of);
@@ -105,7 +105,7 @@ impl Config {
 impl Scope {
     /// The one instance of this place.
     pub fn one(place: PartialInstanceId) -> Self {
-        Self(Kind::One(place))
+        Self(ScopeKind::Instance(place))
     }
 
     /// Those that `NAME`, `REGION/NAME` or `ACCOUNT/REGION/NAME` describes, globs allowed; `None` where that is not a valid pattern.
@@ -121,7 +121,7 @@ impl Scope {
         };
         let nowhere = Span::new(0, 0..0);
         let accounts = glob(account)?.into_iter();
-        Some(Self(Kind::Every(Selector {
+        Some(Self(ScopeKind::Selector(Selector {
             names: glob(Some(name))?,
             accounts: accounts.map(|glob| (glob, nowhere)).collect(),
             regions: glob(region)?,
@@ -132,50 +132,52 @@ impl Scope {
     /// The one instance that it is about, as far as its place is known.
     pub fn place(&self) -> Option<&PartialInstanceId> {
         match &self.0 {
-            Kind::Every(_) => None,
-            Kind::One(place) => Some(place),
+            ScopeKind::Selector(_) => None,
+            ScopeKind::Instance(place) => Some(place),
         }
     }
 
     /// Whether it takes this instance.
     pub fn takes(&self, instance: &Instance) -> bool {
         match &self.0 {
-            Kind::Every(selector) => selector.matches(instance),
-            Kind::One(place) => place.matches(&instance.id),
+            ScopeKind::Selector(selector) => selector.matches(instance),
+            ScopeKind::Instance(place) => place.matches(&instance.id),
         }
     }
 
     /// Whether it could take an instance of this site.
     pub fn takes_site(&self, site: &Site) -> bool {
         match &self.0 {
-            Kind::Every(selector) => selector.matches_site(site),
-            Kind::One(place) => place.may_be_in(site),
+            ScopeKind::Selector(selector) => selector.matches_site(site),
+            ScopeKind::Instance(place) => place.may_be_in(site),
         }
     }
 
     /// Whether every instance of `other` is one of this too, whatever its tags are. `false` where that is not certain.
     pub fn includes(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
-            (Kind::Every(this), Kind::Every(other)) => this.includes(other),
-            (Kind::Every(this), Kind::One(place)) => this.always_matches(place),
-            (Kind::One(this), Kind::One(place)) => {
+            (ScopeKind::Selector(this), ScopeKind::Selector(other)) => this.includes(other),
+            (ScopeKind::Selector(this), ScopeKind::Instance(place)) => this.always_matches(place),
+            (ScopeKind::Instance(this), ScopeKind::Instance(place)) => {
                 let covers =
                     |this: &Option<String>, other: &Option<String>| this.is_none() || this == other;
                 this.name == place.name
                     && covers(&this.region, &place.region)
                     && covers(&this.account, &place.account)
             }
-            (Kind::One(_), Kind::Every(_)) => false,
+            (ScopeKind::Instance(_), ScopeKind::Selector(_)) => false,
         }
     }
 
     /// Whether no instance is one of both. `false` where that is not certain.
     pub fn excludes(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
-            (Kind::Every(this), Kind::Every(other)) => this.excludes(other),
-            (Kind::Every(selector), Kind::One(place))
-            | (Kind::One(place), Kind::Every(selector)) => !selector.may_match(place),
-            (Kind::One(this), Kind::One(other)) => {
+            (ScopeKind::Selector(this), ScopeKind::Selector(other)) => this.excludes(other),
+            (ScopeKind::Selector(selector), ScopeKind::Instance(place))
+            | (ScopeKind::Instance(place), ScopeKind::Selector(selector)) => {
+                !selector.may_match(place)
+            }
+            (ScopeKind::Instance(this), ScopeKind::Instance(other)) => {
                 let apart = |this: &Option<String>, other: &Option<String>| {
                     this.is_some() && other.is_some() && this != other
                 };
@@ -193,8 +195,8 @@ impl Scope {
             format!("{texts:?}")
         };
         match &self.0 {
-            Kind::One(place) => format!("{place:?}"),
-            Kind::Every(selector) => {
+            ScopeKind::Instance(place) => format!("{place:?}"),
+            ScopeKind::Selector(selector) => {
                 let tags = selector.tags.iter();
                 let tags: BTreeMap<&str, String> = tags
                     .map(|(key, globs)| (key.as_str(), sorted(&mut globs.iter())))
@@ -213,14 +215,14 @@ impl Scope {
     /// one of them. `false` where no example was found.
     pub fn has_more_than(&self, others: &[&Self], sites: &BTreeSet<Site>) -> bool {
         let examples = self.examples(sites);
-        let mut examples = examples.into_iter().take(EXAMPLES);
+        let mut examples = examples.into_iter().take(MAX_EXAMPLES);
         examples.any(|instance| {
             self.takes(&instance) && !others.iter().any(|other| other.takes(&instance))
         })
     }
 
     fn examples(&self, sites: &BTreeSet<Site>) -> Vec<Instance> {
-        let Kind::Every(selector) = &self.0 else {
+        let ScopeKind::Selector(selector) = &self.0 else {
             return Vec::new();
         };
         let texts = |globs: &[Glob], other: &str| -> Vec<String> {
@@ -259,7 +261,7 @@ impl Scope {
                 let values = values.iter();
                 values.map(move |value| with(tags, value))
             });
-            tags = all.take(EXAMPLES).collect();
+            tags = all.take(MAX_EXAMPLES).collect();
         }
         let mut examples = Vec::new();
         for name in texts(&selector.names, "zz-other-9") {
@@ -276,7 +278,7 @@ impl Scope {
                         state: InstanceState::Running,
                         address_type: AddressType::Dualstack,
                     });
-                    if examples.len() == EXAMPLES {
+                    if examples.len() == MAX_EXAMPLES {
                         return examples;
                     }
                 }
@@ -290,8 +292,8 @@ impl Scope {
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let selector = match &self.0 {
-            Kind::Every(selector) => selector,
-            Kind::One(PartialInstanceId {
+            ScopeKind::Selector(selector) => selector,
+            ScopeKind::Instance(PartialInstanceId {
                 account,
                 region,
                 name,
@@ -352,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scope_reads_as_the_end_of_a_sentence() {
+    fn scope_displays_as_a_clause() {
         for (selector, text) in [
             (r#"name = "web-*""#, "matches `web-*`"),
             (
@@ -371,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn an_example_is_found_where_one_scope_is_more_than_others() {
+    fn example_distinguishes_a_scope_from_others() {
         let sites = ["eu-central-1", "us-east-1"].map(|region| Site {
             account: Some("prod".to_owned()),
             region: region.to_owned(),
@@ -411,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn scopes_that_are_written_alike_are_one() {
+    fn equal_scopes_have_one_spelling() {
         let all = scopes(&[
             r#"name = ["bb", "aa"], tags = { x = "1", y = ["3", "2"] }"#,
             r#"tags = { y = ["2", "3"], x = "1" }, name = ["aa", "bb"]"#,

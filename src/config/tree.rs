@@ -15,22 +15,22 @@ pub(super) type Value<'i> = Spanned<DeValue<'i>>;
 
 /// A text with its place.
 #[derive(Clone, Debug)]
-pub(super) struct Text {
+pub(super) struct SpannedString {
     pub(super) text: String,
     pub(super) span: Span,
 }
 
 /// The file that is being read.
-pub(super) struct Cx<'r> {
+pub(super) struct FileReader<'r> {
     pub(super) report: &'r mut DiagnosticsBuilder,
     pub(super) file: usize,
     /// Where the part of the file begins that is being read.
     pub(super) offset: usize,
     /// Whether the file has syntax errors, so that what is missing may only be lost.
-    pub(super) broken: bool,
+    pub(super) has_syntax_errors: bool,
 }
 
-impl Cx<'_> {
+impl FileReader<'_> {
     pub(super) fn span<T>(&self, spanned: &Spanned<T>) -> Span {
         let range = spanned.span();
         Span::new(
@@ -40,37 +40,37 @@ impl Cx<'_> {
     }
 
     /// Something that must be there is not.
-    pub(super) fn missing(&mut self, span: Span, message: &str, hint: &str) {
-        if !self.broken {
+    pub(super) fn report_missing(&mut self, span: Span, message: &str, hint: &str) {
+        if !self.has_syntax_errors {
             self.report.error(Code::WrongType, span, message).hint(hint);
         }
     }
 
     /// The table in `value`, with every key known.
-    pub(super) fn table<'t, 'i>(
+    pub(super) fn read_table<'t, 'i>(
         &mut self,
         value: &'t Value<'i>,
         subject: &str,
         known: &[&str],
     ) -> Option<&'t DeTable<'i>> {
-        let table = self.any_table(value, subject)?;
-        self.keys(table, subject, known);
+        let table = self.read_any_table(value, subject)?;
+        self.check_keys(table, subject, known);
         Some(table)
     }
 
     /// The table in `value`, whose keys are names.
-    pub(super) fn any_table<'t, 'i>(
+    pub(super) fn read_any_table<'t, 'i>(
         &mut self,
         value: &'t Value<'i>,
         subject: &str,
     ) -> Option<&'t DeTable<'i>> {
         match value.get_ref() {
             DeValue::Table(table) => Some(table),
-            _ => self.wrong_type(value, subject, "a table"),
+            _ => self.report_wrong_type(value, subject, "a table"),
         }
     }
 
-    pub(super) fn keys(&mut self, table: &DeTable<'_>, subject: &str, known: &[&str]) {
+    pub(super) fn check_keys(&mut self, table: &DeTable<'_>, subject: &str, known: &[&str]) {
         for (key, _) in table {
             let word: &str = key.get_ref();
             if known.contains(&word) {
@@ -81,7 +81,7 @@ impl Cx<'_> {
             let hint = match (hints::for_key(word, known), near) {
                 (Some(hint), _) => hint.to_owned(),
                 (None, Some(near)) => format!("did you mean {}?", quote(near)),
-                (None, None) => format!("the keys here are {}", list(known)),
+                (None, None) => format!("the keys here are {}", list_words(known)),
             };
             self.report
                 .error(
@@ -93,49 +93,57 @@ impl Cx<'_> {
         }
     }
 
-    pub(super) fn text(&mut self, value: &Value<'_>, subject: &str) -> Option<Text> {
-        let text = self.as_text(value);
-        text.or_else(|| self.wrong_type(value, subject, "a string"))
+    pub(super) fn read_string(
+        &mut self,
+        value: &Value<'_>,
+        subject: &str,
+    ) -> Option<SpannedString> {
+        let text = self.string_of(value);
+        text.or_else(|| self.report_wrong_type(value, subject, "a string"))
     }
 
-    fn as_text(&self, value: &Value<'_>) -> Option<Text> {
+    fn string_of(&self, value: &Value<'_>) -> Option<SpannedString> {
         let DeValue::String(text) = value.get_ref() else {
             return None;
         };
-        Some(Text {
+        Some(SpannedString {
             text: text.clone().into_owned(),
             span: self.span(value),
         })
     }
 
     /// One string, or a list of them. An element of another type is reported and left out.
-    pub(super) fn texts(&mut self, value: &Value<'_>, subject: &str) -> Option<Vec<Text>> {
+    pub(super) fn read_strings(
+        &mut self,
+        value: &Value<'_>,
+        subject: &str,
+    ) -> Option<Vec<SpannedString>> {
         match value.get_ref() {
-            DeValue::String(_) => self.text(value, subject).map(|text| vec![text]),
+            DeValue::String(_) => self.read_string(value, subject).map(|text| vec![text]),
             DeValue::Array(items) => {
                 let mut texts = Vec::with_capacity(items.len());
                 for item in items {
-                    if let Some(text) = self.as_text(item) {
+                    if let Some(text) = self.string_of(item) {
                         texts.push(text);
                     } else {
                         let element = format!("each element of {subject}");
-                        self.wrong_type::<()>(item, &element, "a string");
+                        self.report_wrong_type::<()>(item, &element, "a string");
                     }
                 }
                 Some(texts)
             }
-            _ => self.wrong_type(value, subject, "a string or a list of strings"),
+            _ => self.report_wrong_type(value, subject, "a string or a list of strings"),
         }
     }
 
-    /// As [`Cx::texts`], and an empty list is an error.
-    pub(super) fn some_texts(
+    /// As [`FileReader::texts`], and an empty list is an error.
+    pub(super) fn read_nonempty_strings(
         &mut self,
         value: &Value<'_>,
         subject: &str,
         hint: &str,
-    ) -> Option<Vec<Text>> {
-        let texts = self.texts(value, subject)?;
+    ) -> Option<Vec<SpannedString>> {
+        let texts = self.read_strings(value, subject)?;
         if matches!(value.get_ref(), DeValue::Array(items) if items.is_empty()) {
             let span = self.span(value);
             self.report
@@ -146,13 +154,13 @@ impl Cx<'_> {
     }
 
     /// One of a few words.
-    pub(super) fn choice<T: Copy>(
+    pub(super) fn read_choice<T: Copy>(
         &mut self,
         value: &Value<'_>,
         subject: &str,
         words: &[(&str, T)],
     ) -> Option<(T, Span)> {
-        let Text { text, span } = self.text(value, subject)?;
+        let SpannedString { text, span } = self.read_string(value, subject)?;
         if let Some((_, chosen)) = words.iter().find(|(word, _)| *word == text) {
             return Some((*chosen, span));
         }
@@ -160,14 +168,14 @@ impl Cx<'_> {
         let message = format!(
             "{subject} cannot be {}: it is one of {}",
             quote(&text),
-            list(&known)
+            list_words(&known)
         );
         self.report
             .unknown(Code::InvalidValue, span, message, &text, known);
         None
     }
 
-    pub(super) fn wrong_type<T>(
+    pub(super) fn report_wrong_type<T>(
         &mut self,
         value: &Value<'_>,
         subject: &str,
@@ -193,7 +201,7 @@ impl Cx<'_> {
 }
 
 /// Words in backticks with commas.
-pub(super) fn list(words: &[&str]) -> String {
+pub(super) fn list_words(words: &[&str]) -> String {
     words
         .iter()
         .map(|word| format!("`{word}`"))

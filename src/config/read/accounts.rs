@@ -6,29 +6,35 @@ use std::collections::BTreeSet;
 
 use super::super::definitions::{Account, Definitions};
 use super::super::source::{Span, quote};
-use super::super::tree::{Cx, Text, Value};
+use super::super::tree::{FileReader, SpannedString, Value};
 use super::super::{keys, regions};
-use super::definition_name;
+use super::check_definition_name;
 use crate::model::{Code, is_unsafe};
 
 /// Reads an account. An account without a valid `id` is left out.
-pub(super) fn read(cx: &mut Cx<'_>, defs: &mut Definitions, name: Text, value: &Value<'_>) {
+pub(super) fn read(
+    reader: &mut FileReader<'_>,
+    defs: &mut Definitions,
+    name: SpannedString,
+    value: &Value<'_>,
+) {
     let subject = format!("account {}", quote(&name.text));
-    let has_valid_name = definition_name(cx, "an account", &name);
-    let Some(table) = cx.table(value, &subject, keys::ACCOUNT) else {
-        defs.incomplete = true;
+    let has_valid_name = check_definition_name(reader, "an account", &name);
+    let Some(table) = reader.read_table(value, &subject, keys::ACCOUNT) else {
+        defs.is_incomplete = true;
         return;
     };
     let mut text = |key: &str| {
         let value = table.get(key)?;
-        cx.text(value, &format!("`{key}`"))
+        reader.read_string(value, &format!("`{key}`"))
     };
     let (id, role, profile) = (text("id"), text("role"), text("profile"));
     let id = match id {
         Some(id) if is_id(&id.text) => Some(id),
         Some(id) => {
             let message = format!("{} is not a valid account ID", quote(&id.text));
-            cx.report
+            reader
+                .report
                 .error(Code::InvalidValue, id.span, message)
                 .hint("it has twelve digits, in quotes: `aws sts get-caller-identity` shows it");
             None
@@ -36,16 +42,17 @@ pub(super) fn read(cx: &mut Cx<'_>, defs: &mut Definitions, name: Text, value: &
         None => {
             if !table.contains_key("id") {
                 let hint = "add it, as in `id = \"123456789012\"`: nothing is read or written in another account";
-                cx.missing(name.span, &format!("{subject} has no `id`"), hint);
+                reader.report_missing(name.span, &format!("{subject} has no `id`"), hint);
             }
             None
         }
     };
-    let role = role.filter(|role| check_role(cx, role, id.as_ref()));
+    let role = role.filter(|role| check_role(reader, role, id.as_ref()));
     let profile = profile.filter(|profile| {
         let is_valid = !profile.text.trim().is_empty() && !profile.text.contains(is_unsafe);
         if !is_valid {
-            cx.report
+            reader
+                .report
                 .error(
                     Code::InvalidValue,
                     profile.span,
@@ -59,15 +66,18 @@ pub(super) fn read(cx: &mut Cx<'_>, defs: &mut Definitions, name: Text, value: &
     if let Some(value) = table.get("regions") {
         let hint =
             "name a region, as in [\"eu-central-1\"], or leave it out for those of the defaults";
-        for Text { text, span } in cx.some_texts(value, "`regions`", hint).unwrap_or_default() {
-            if regions::check(cx.report, &text, span) {
+        for SpannedString { text, span } in reader
+            .read_nonempty_strings(value, "`regions`", hint)
+            .unwrap_or_default()
+        {
+            if regions::check(reader.report, &text, span) {
                 account_regions.insert(text);
             }
         }
     }
     let (true, Some(id)) = (has_valid_name, id) else {
         // The name is not reported as undefined where it is used.
-        defs.incomplete = true;
+        defs.is_incomplete = true;
         return;
     };
     let account = Account {
@@ -76,13 +86,19 @@ pub(super) fn read(cx: &mut Cx<'_>, defs: &mut Definitions, name: Text, value: &
         regions: account_regions,
         profile: profile.map(|profile| profile.text),
     };
-    defs.accounts.define(cx.report, "account", name, account);
+    defs.accounts
+        .define(reader.report, "account", name, account);
 }
 
 /// Whether a text is the ARN of a role of this account; an error if it is not.
-fn check_role(cx: &mut Cx<'_>, role: &Text, id: Option<&Text>) -> bool {
+fn check_role(
+    reader: &mut FileReader<'_>,
+    role: &SpannedString,
+    id: Option<&SpannedString>,
+) -> bool {
     let Some(account) = account_of(&role.text) else {
-        cx.report
+        reader
+            .report
             .error(
                 Code::InvalidValue,
                 role.span,
@@ -91,12 +107,13 @@ fn check_role(cx: &mut Cx<'_>, role: &Text, id: Option<&Text>) -> bool {
             .hint("write it as in \"arn:aws:iam::123456789012:role/portward\"");
         return false;
     };
-    let Some(Text { text: id, span }) = id else {
+    let Some(SpannedString { text: id, span }) = id else {
         return true;
     };
     if account != id {
         let span: Span = *span;
-        cx.report
+        reader
+            .report
             .error(
                 Code::Conflict,
                 role.span,

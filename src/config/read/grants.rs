@@ -9,50 +9,59 @@ use toml::de::DeTable;
 use super::super::definitions::GrantsDef;
 use super::super::keys;
 use super::super::source::{Span, quote};
-use super::super::tree::{Cx, Text, Value};
+use super::super::tree::{FileReader, SpannedString, Value};
 use super::policy::{read_prefix_length, rule_of};
 use super::selector::read_selector;
 use crate::model::Code;
 
 const REASONS: &[(&str, bool)] = &[("required", true), ("optional", false)];
 
-pub(super) fn read(cx: &mut Cx<'_>, span: Span, value: &Value<'_>) -> Option<GrantsDef> {
-    let table = cx.table(value, "`[grants]`", keys::GRANTS)?;
+pub(super) fn read(
+    reader: &mut FileReader<'_>,
+    span: Span,
+    value: &Value<'_>,
+) -> Option<GrantsDef> {
+    let table = reader.read_table(value, "`[grants]`", keys::GRANTS)?;
     let services = if let Some(value) = table.get("services") {
         let hint = "name a service or a port, as in `services = [\"ssh\", \"tcp/8080\"]`";
-        cx.some_texts(value, "`services`", hint).unwrap_or_default()
+        reader
+            .read_nonempty_strings(value, "`services`", hint)
+            .unwrap_or_default()
     } else {
         let hint = "name what may be granted, as in `services = [\"ssh\"]`";
-        cx.missing(span, "`[grants]` has no `services`", hint);
+        reader.report_missing(span, "`[grants]` has no `services`", hint);
         Vec::new()
     };
-    let (ipv4, ipv6) = read_max_sources(cx, table);
+    let (ipv4, ipv6) = read_max_sources(reader, table);
     Some(GrantsDef {
         span,
         services: rule_of(span, Some(services), None),
-        max: read_max(cx, span, table),
+        max: read_max(reader, span, table),
         ipv4,
         ipv6,
-        selector: table.get("match").map(|value| read_selector(cx, value).0),
+        selector: table
+            .get("match")
+            .map(|value| read_selector(reader, value).0),
         reason_required: table
             .get("reason")
-            .and_then(|value| cx.choice(value, "`reason`", REASONS))
+            .and_then(|value| reader.read_choice(value, "`reason`", REASONS))
             .is_some_and(|(required, _)| required),
-        whoami: read_whoami(cx, table),
+        whoami: read_whoami(reader, table),
     })
 }
 
-fn read_max(cx: &mut Cx<'_>, span: Span, table: &DeTable<'_>) -> Option<Duration> {
+fn read_max(reader: &mut FileReader<'_>, span: Span, table: &DeTable<'_>) -> Option<Duration> {
     let Some(value) = table.get("max") else {
         let hint = "say for how long at most, as in `max = \"8h\"`";
-        cx.missing(span, "`[grants]` has no `max`", hint);
+        reader.report_missing(span, "`[grants]` has no `max`", hint);
         return None;
     };
-    let Text { text, span } = cx.text(value, "`max`")?;
+    let SpannedString { text, span } = reader.read_string(value, "`max`")?;
     let duration = humantime::parse_duration(&text).ok();
     let duration = duration.filter(|duration| !duration.is_zero());
     if duration.is_none() {
-        cx.report
+        reader
+            .report
             .error(
                 Code::InvalidValue,
                 span,
@@ -63,35 +72,38 @@ fn read_max(cx: &mut Cx<'_>, span: Span, table: &DeTable<'_>) -> Option<Duration
     duration
 }
 
-fn read_max_sources(cx: &mut Cx<'_>, table: &DeTable<'_>) -> (Option<u8>, Option<u8>) {
+fn read_max_sources(reader: &mut FileReader<'_>, table: &DeTable<'_>) -> (Option<u8>, Option<u8>) {
     let Some(value) = table.get("max-sources") else {
         return (None, None);
     };
-    let Some(limits) = cx.table(value, "`max-sources`", keys::MAX_SOURCES) else {
+    let Some(limits) = reader.read_table(value, "`max-sources`", keys::MAX_SOURCES) else {
         return (None, None);
     };
     let ipv4 = limits.get("ipv4");
     let ipv6 = limits.get("ipv6");
     (
-        ipv4.and_then(|value| read_prefix_length(cx, value, "`ipv4`", 32)),
-        ipv6.and_then(|value| read_prefix_length(cx, value, "`ipv6`", 128)),
+        ipv4.and_then(|value| read_prefix_length(reader, value, "`ipv4`", 32)),
+        ipv6.and_then(|value| read_prefix_length(reader, value, "`ipv6`", 128)),
     )
 }
 
 /// Reads the servers that `--from me` asks for the user's address. Somebody who could answer in place of such a server could have any
 /// address granted.
-fn read_whoami(cx: &mut Cx<'_>, table: &DeTable<'_>) -> Vec<String> {
+fn read_whoami(reader: &mut FileReader<'_>, table: &DeTable<'_>) -> Vec<String> {
     let Some(value) = table.get("whoami") else {
         return Vec::new();
     };
     let hint = "name an address that answers with that of whoever asks";
-    let texts = cx.some_texts(value, "`whoami`", hint).unwrap_or_default();
+    let texts = reader
+        .read_nonempty_strings(value, "`whoami`", hint)
+        .unwrap_or_default();
     let mut urls = Vec::new();
-    for Text { text, span } in texts {
+    for SpannedString { text, span } in texts {
         if is_trusted(&text) {
             urls.push(text);
         } else {
-            cx.report
+            reader
+                .report
                 .error(
                     Code::InvalidValue,
                     span,

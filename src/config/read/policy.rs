@@ -6,9 +6,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::super::definitions::{AtMost, Definitions, PolicyDef, RuleDef, Severity};
 use super::super::source::{Span, quote};
-use super::super::tree::{Cx, Text, Value};
+use super::super::tree::{FileReader, SpannedString, Value};
 use super::super::{keys, policy};
-use super::definition_name;
+use super::check_definition_name;
 use super::rules::{RuleKind, empty_rule, read_printable, read_rule};
 use super::selector::read_selector;
 use crate::model::{Code, PolicySeverity};
@@ -22,58 +22,61 @@ const SEVERITIES: &[(&str, Severity)] = &[
 /// The keys of a policy that has the `id` of a built-in one.
 const BUILT_IN_KEYS: [&str; 2] = ["id", "severity"];
 
-pub(super) fn read(cx: &mut Cx<'_>, defs: &mut Definitions, value: &Value<'_>) {
+pub(super) fn read(reader: &mut FileReader<'_>, defs: &mut Definitions, value: &Value<'_>) {
     let DeValue::Array(items) = value.get_ref() else {
-        let span = cx.span(value);
-        cx.report
+        let span = reader.span(value);
+        reader
+            .report
             .error(Code::WrongType, span, "`policy` must be a list of tables")
             .hint("each begins with `[[policy]]`, in two pairs of brackets");
         return;
     };
     for item in items {
-        read_policy(cx, defs, item);
+        read_policy(reader, defs, item);
     }
 }
 
-fn read_policy(cx: &mut Cx<'_>, defs: &mut Definitions, value: &Value<'_>) {
-    let Some(table) = cx.table(value, "a policy", keys::POLICY) else {
+fn read_policy(reader: &mut FileReader<'_>, defs: &mut Definitions, value: &Value<'_>) {
+    let Some(table) = reader.read_table(value, "a policy", keys::POLICY) else {
         return;
     };
-    let span = cx.span(value);
+    let span = reader.span(value);
     let Some(id) = table.get("id") else {
         let hint = "name it, as in `id = \"database-is-private\"`: reports and `waive` say it";
-        cx.missing(span, "the policy has no `id`", hint);
+        reader.report_missing(span, "the policy has no `id`", hint);
         return;
     };
-    let Some(id) = cx.text(id, "`id`") else {
+    let Some(id) = reader.read_string(id, "`id`") else {
         return;
     };
-    if !definition_name(cx, "a policy", &id) {
+    if !check_definition_name(reader, "a policy", &id) {
         return;
     }
     let severity = table
         .get("severity")
-        .and_then(|value| cx.choice(value, "`severity`", SEVERITIES))
+        .and_then(|value| reader.read_choice(value, "`severity`", SEVERITIES))
         .map(|(severity, _)| severity);
     let definition = if policy::is_built_in(&id.text) {
-        read_built_in(cx, table, &id, severity)
+        read_built_in(reader, table, &id, severity)
     } else {
-        read_custom(cx, table, &id, severity)
+        read_custom(reader, table, &id, severity)
     };
-    defs.policies.define(cx.report, "policy", id, definition);
+    defs.policies
+        .define(reader.report, "policy", id, definition);
 }
 
 fn read_built_in(
-    cx: &mut Cx<'_>,
+    reader: &mut FileReader<'_>,
     table: &DeTable<'_>,
-    id: &Text,
+    id: &SpannedString,
     severity: Option<Severity>,
 ) -> PolicyDef {
     let name = quote(&id.text);
     for (key, _) in table {
         if !BUILT_IN_KEYS.contains(&key.get_ref().as_ref()) {
-            let span = cx.span(key);
-            cx.report
+            let span = reader.span(key);
+            reader
+                .report
                 .error(
                     Code::Misplaced,
                     span,
@@ -83,7 +86,7 @@ fn read_built_in(
         }
     }
     if !table.contains_key("severity") {
-        cx.missing(
+        reader.report_missing(
             id.span,
             &format!("the built-in policy {name} is named and not changed"),
             "set its `severity` to \"deny\", \"warn\" or \"off\"",
@@ -100,26 +103,30 @@ fn read_built_in(
 }
 
 fn read_custom(
-    cx: &mut Cx<'_>,
+    reader: &mut FileReader<'_>,
     table: &DeTable<'_>,
-    id: &Text,
+    id: &SpannedString,
     severity: Option<Severity>,
 ) -> PolicyDef {
     let services = table.get("services").map(|value| {
         let hint = "name a service or a port, as in `services = [\"ssh\", \"tcp/8080\"]`";
-        cx.some_texts(value, "`services`", hint).unwrap_or_default()
+        reader
+            .read_nonempty_strings(value, "`services`", hint)
+            .unwrap_or_default()
     });
     let only_from = table.get("only-from").map(|value| {
-        let texts = cx.texts(value, "`only-from`").unwrap_or_default();
+        let texts = reader
+            .read_strings(value, "`only-from`")
+            .unwrap_or_default();
         rule_of(id.span, services.clone(), Some(texts))
     });
     let at_most = table
         .get("at-most")
-        .map(|value| read_at_most(cx, value, rule_of(id.span, services.clone(), None)));
+        .map(|value| read_at_most(reader, value, rule_of(id.span, services.clone(), None)));
     let has_limit = only_from.is_some() || at_most.is_some();
     if has_limit && services.is_none() {
         let hint = "name what it is about, as in `services = [\"ssh\"]`, or [\"all\"]";
-        cx.missing(id.span, "the policy has no `services`", hint);
+        reader.report_missing(id.span, "the policy has no `services`", hint);
     }
     let require = table.get("require");
     // An unknown key may be a misspelling of the missing one, and is reported anyway.
@@ -127,26 +134,32 @@ fn read_custom(
     let has_known_keys = keys.all(|key: &str| keys::POLICY.contains(&key));
     if has_known_keys && !has_limit && require.is_none() {
         let hint = "add `only-from`, `at-most` or `require`";
-        cx.missing(id.span, "the policy asks for nothing", hint);
+        reader.report_missing(id.span, "the policy asks for nothing", hint);
     } else if has_known_keys && !has_limit && services.is_some() {
         let hint =
             "what must be open is said in `require`; for a limit add `only-from` or `at-most`";
-        cx.missing(id.span, "`services` has no meaning here", hint);
+        reader.report_missing(id.span, "`services` has no meaning here", hint);
     }
     PolicyDef {
         severity,
         only_from,
         at_most,
-        require: require.and_then(|value| read_rule(cx, value, RuleKind::Require)),
-        selector: table.get("match").map(|value| read_selector(cx, value).0),
+        require: require.and_then(|value| read_rule(reader, value, RuleKind::Require)),
+        selector: table
+            .get("match")
+            .map(|value| read_selector(reader, value).0),
         why: table
             .get("why")
-            .and_then(|value| read_printable(cx, value, "`why`")),
+            .and_then(|value| read_printable(reader, value, "`why`")),
     }
 }
 
 /// A rule with the services and sources of a policy, so that their names are resolved like those of a rule.
-pub(super) fn rule_of(span: Span, allow: Option<Vec<Text>>, from: Option<Vec<Text>>) -> RuleDef {
+pub(super) fn rule_of(
+    span: Span,
+    allow: Option<Vec<SpannedString>>,
+    from: Option<Vec<SpannedString>>,
+) -> RuleDef {
     RuleDef {
         allow: allow.unwrap_or_default(),
         from,
@@ -154,37 +167,37 @@ pub(super) fn rule_of(span: Span, allow: Option<Vec<Text>>, from: Option<Vec<Tex
     }
 }
 
-fn read_at_most(cx: &mut Cx<'_>, value: &Value<'_>, services: RuleDef) -> AtMost {
+fn read_at_most(reader: &mut FileReader<'_>, value: &Value<'_>, services: RuleDef) -> AtMost {
     let mut limit = AtMost {
         services,
         ipv4: None,
         ipv6: None,
     };
-    let Some(table) = cx.table(value, "`at-most`", keys::AT_MOST) else {
+    let Some(table) = reader.read_table(value, "`at-most`", keys::AT_MOST) else {
         return limit;
     };
     if table.is_empty() {
-        let span = cx.span(value);
+        let span = reader.span(value);
         let hint = "write `at-most = { ipv4 = \"/16\", ipv6 = \"/48\" }`; a family that is left out has no limit";
-        cx.missing(span, "`at-most` has no limit", hint);
+        reader.report_missing(span, "`at-most` has no limit", hint);
     }
     limit.ipv4 = table
         .get("ipv4")
-        .and_then(|value| read_prefix_length(cx, value, "`ipv4`", 32));
+        .and_then(|value| read_prefix_length(reader, value, "`ipv4`", 32));
     limit.ipv6 = table
         .get("ipv6")
-        .and_then(|value| read_prefix_length(cx, value, "`ipv6`", 128));
+        .and_then(|value| read_prefix_length(reader, value, "`ipv6`", 128));
     limit
 }
 
 /// Reads a prefix length such as `/16`.
 pub(super) fn read_prefix_length(
-    cx: &mut Cx<'_>,
+    reader: &mut FileReader<'_>,
     value: &Value<'_>,
     subject: &str,
     longest: u8,
 ) -> Option<u8> {
-    let Text { text, span } = cx.text(value, subject)?;
+    let SpannedString { text, span } = reader.read_string(value, subject)?;
     let digits = text.strip_prefix('/').filter(|digits| {
         digits.bytes().all(|b| b.is_ascii_digit())
             && (digits.len() == 1 || !digits.starts_with('0'))
@@ -193,7 +206,7 @@ pub(super) fn read_prefix_length(
     if let Some(length) = length.filter(|length| *length <= longest) {
         return Some(length);
     }
-    cx.report
+    reader.report
         .error(Code::InvalidValue, span, format!("{subject} cannot be {}", quote(&text)))
         .hint(format!(
             "write a prefix length from \"/0\" to \"/{longest}\": as many addresses as such a network holds"

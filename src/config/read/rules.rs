@@ -6,7 +6,7 @@ use toml::de::DeValue;
 
 use super::super::definitions::RuleDef;
 use super::super::source::Span;
-use super::super::tree::{Cx, Text, Value};
+use super::super::tree::{FileReader, SpannedString, Value};
 use super::super::{hints, keys, until};
 use crate::model::{Code, is_unsafe};
 
@@ -25,31 +25,39 @@ pub(super) enum RuleKind {
 
 /// Reads a list of rules.
 pub(super) fn read_rules(
-    cx: &mut Cx<'_>,
+    reader: &mut FileReader<'_>,
     value: &Value<'_>,
     subject: &str,
     kind: RuleKind,
 ) -> Vec<RuleDef> {
     let DeValue::Array(items) = value.get_ref() else {
-        cx.wrong_type::<()>(value, subject, "a list of rules");
+        reader.report_wrong_type::<()>(value, subject, "a list of rules");
         return Vec::new();
     };
     // With the right capacity, because most of a large configuration is lists of rules.
     let mut rules = Vec::with_capacity(items.len());
-    rules.extend(items.iter().filter_map(|item| read_rule(cx, item, kind)));
+    rules.extend(
+        items
+            .iter()
+            .filter_map(|item| read_rule(reader, item, kind)),
+    );
     rules
 }
 
 /// Reads a rule.
-pub(super) fn read_rule(cx: &mut Cx<'_>, value: &Value<'_>, kind: RuleKind) -> Option<RuleDef> {
+pub(super) fn read_rule(
+    reader: &mut FileReader<'_>,
+    value: &Value<'_>,
+    kind: RuleKind,
+) -> Option<RuleDef> {
     let (subject, known) = match kind {
         RuleKind::Rule => ("a rule", keys::RULE),
         RuleKind::Absent => ("a rule of `absent`", keys::ABSENT),
         RuleKind::Keep => ("a rule of `keep`", keys::KEEP),
         RuleKind::Require => ("`require`", keys::REQUIRE),
     };
-    let table = cx.table(value, subject, known)?;
-    let span = cx.span(value);
+    let table = reader.read_table(value, subject, known)?;
+    let span = reader.span(value);
     let mut rule = empty_rule(span);
     match table.get("allow") {
         Some(value) => {
@@ -59,15 +67,18 @@ pub(super) fn read_rule(cx: &mut Cx<'_>, value: &Value<'_>, kind: RuleKind) -> O
                 DeValue::Integer(port) => {
                     let hint = hints::for_allow(port.as_str()).unwrap_or_else(|| hint.to_owned());
                     let message = "`allow` must be a string or a list of strings, found an integer";
-                    cx.report
-                        .error(Code::WrongType, cx.span(value), message)
+                    reader
+                        .report
+                        .error(Code::WrongType, reader.span(value), message)
                         .hint(hint);
                     Vec::new()
                 }
-                _ => cx.some_texts(value, "`allow`", hint).unwrap_or_default(),
+                _ => reader
+                    .read_nonempty_strings(value, "`allow`", hint)
+                    .unwrap_or_default(),
             };
         }
-        None => cx.missing(
+        None => reader.report_missing(
             span,
             "the rule has no `allow`",
             "add what it opens, as in `allow = \"ssh\"`",
@@ -76,10 +87,14 @@ pub(super) fn read_rule(cx: &mut Cx<'_>, value: &Value<'_>, kind: RuleKind) -> O
     match table.get("from") {
         Some(value) => {
             let hint = "a rule without sources would open the port to everyone: name one, or write \"anywhere\"";
-            rule.from = Some(cx.some_texts(value, "`from`", hint).unwrap_or_default());
+            rule.from = Some(
+                reader
+                    .read_nonempty_strings(value, "`from`", hint)
+                    .unwrap_or_default(),
+            );
         }
         None if kind != RuleKind::Absent => {
-            cx.missing(
+            reader.report_missing(
                 span,
                 "the rule has no `from`",
                 "name who gets in, or write `from = \"anywhere\"` for everyone",
@@ -88,25 +103,25 @@ pub(super) fn read_rule(cx: &mut Cx<'_>, value: &Value<'_>, kind: RuleKind) -> O
         None => {}
     }
     if let Some(value) = table.get("until").filter(|_| kind == RuleKind::Rule) {
-        rule.until = read_until(cx, value);
+        rule.until = read_until(reader, value);
     }
     rule.owner = table
         .get("owner")
-        .and_then(|value| read_printable(cx, value, "`owner`"));
+        .and_then(|value| read_printable(reader, value, "`owner`"));
     rule.why = table
         .get("why")
-        .and_then(|value| read_printable(cx, value, "`why`"));
+        .and_then(|value| read_printable(reader, value, "`why`"));
     if let Some(value) = table.get("any-family").filter(|_| kind == RuleKind::Rule) {
         rule.any_family = match value.get_ref() {
             DeValue::Boolean(any_family) => *any_family,
-            _ => cx
-                .wrong_type(value, "`any-family`", "a boolean")
+            _ => reader
+                .report_wrong_type(value, "`any-family`", "a boolean")
                 .unwrap_or_default(),
         };
     }
     if let Some(value) = table.get("waive").filter(|_| kind == RuleKind::Rule) {
-        rule.waive = cx
-            .some_texts(
+        rule.waive = reader
+            .read_nonempty_strings(
                 value,
                 "`waive`",
                 "name the policy that is to overlook the rule",
@@ -120,7 +135,7 @@ pub(super) fn read_rule(cx: &mut Cx<'_>, value: &Value<'_>, kind: RuleKind) -> O
         if !missing.is_empty() {
             let message = format!("`waive` needs {}", missing.join(" and "));
             let hint = "an exception says why it is one, who answers for it, and when it ends";
-            cx.missing(cx.span(value), &message, hint);
+            reader.report_missing(reader.span(value), &message, hint);
         }
     }
     Some(rule)
@@ -140,41 +155,52 @@ pub(super) fn empty_rule(span: Span) -> RuleDef {
     }
 }
 
-fn read_until(cx: &mut Cx<'_>, value: &Value<'_>) -> Option<time::OffsetDateTime> {
-    let span = cx.span(value);
+fn read_until(reader: &mut FileReader<'_>, value: &Value<'_>) -> Option<time::OffsetDateTime> {
+    let span = reader.span(value);
     match value.get_ref() {
         DeValue::Datetime(datetime) => match until::parse(datetime) {
             Ok(until) => Some(until),
             Err(error) => {
-                error.report(cx.report, Code::InvalidValue, span);
+                error.report(reader.report, Code::InvalidValue, span);
                 None
             }
         },
         DeValue::String(_) => {
             let message = "`until` must be a date or a date-time, found a string";
-            cx.report
+            reader
+                .report
                 .error(Code::WrongType, span, message)
                 .hint("write it without quotes, as in `until = 2031-12-31`");
             None
         }
-        _ => cx.wrong_type(value, "`until`", "a date or a date-time"),
+        _ => reader.report_wrong_type(value, "`until`", "a date or a date-time"),
     }
 }
 
 /// Reads a text that reports print unchanged.
-pub(super) fn read_printable(cx: &mut Cx<'_>, value: &Value<'_>, subject: &str) -> Option<String> {
-    let Text { text, span } = cx.text(value, subject)?;
-    check_printable(cx, &text, span, subject).then_some(text)
+pub(super) fn read_printable(
+    reader: &mut FileReader<'_>,
+    value: &Value<'_>,
+    subject: &str,
+) -> Option<String> {
+    let SpannedString { text, span } = reader.read_string(value, subject)?;
+    check_printable(reader, &text, span, subject).then_some(text)
 }
 
 /// Whether a text can be printed unchanged; an error if it cannot.
-pub(super) fn check_printable(cx: &mut Cx<'_>, text: &str, span: Span, subject: &str) -> bool {
+pub(super) fn check_printable(
+    reader: &mut FileReader<'_>,
+    text: &str,
+    span: Span,
+    subject: &str,
+) -> bool {
     let Some(c) = text.chars().find(|c| is_unsafe(*c)) else {
         return true;
     };
     let code = u32::from(c);
     let message = format!("{subject} holds a line break or an invisible character, U+{code:04X}");
-    cx.report
+    reader
+        .report
         .error(Code::InvisibleText, span, message)
         .hint("reports show it on one line: write plain text");
     false

@@ -7,22 +7,32 @@ use toml::de::DeValue;
 use super::super::expected_count::ExpectedCount;
 use super::super::selector::{Glob, Selector};
 use super::super::source::{Span, quote};
-use super::super::tree::{Cx, Text, Value};
+use super::super::tree::{FileReader, SpannedString, Value};
 use super::super::{keys, names, regions};
 use super::rules::check_printable;
 use crate::lease::NAMESPACE;
 use crate::model::Code;
 
 /// Reads the number of instances that a group is expected to match.
-pub(super) fn read_expect(cx: &mut Cx<'_>, value: &Value<'_>) -> Option<(ExpectedCount, Span)> {
-    let span = cx.span(value);
+pub(super) fn read_expect(
+    reader: &mut FileReader<'_>,
+    value: &Value<'_>,
+) -> Option<(ExpectedCount, Span)> {
+    let span = reader.span(value);
     let text = match value.get_ref() {
         DeValue::String(text) => text.clone().into_owned(),
         DeValue::Integer(number) => number.to_string(),
-        _ => return cx.wrong_type(value, "`expect`", "a number or a range such as \"1..200\""),
+        _ => {
+            return reader.report_wrong_type(
+                value,
+                "`expect`",
+                "a number or a range such as \"1..200\"",
+            );
+        }
     };
     let Some(expect) = ExpectedCount::parse(&text) else {
-        cx.report
+        reader
+            .report
             .error(
                 Code::InvalidValue,
                 span,
@@ -35,15 +45,18 @@ pub(super) fn read_expect(cx: &mut Cx<'_>, value: &Value<'_>) -> Option<(Expecte
 }
 
 /// Reads the conditions of a group or a policy. Also returns the span of the first region that is a pattern.
-pub(super) fn read_selector(cx: &mut Cx<'_>, value: &Value<'_>) -> (Selector, Option<Span>) {
+pub(super) fn read_selector(
+    reader: &mut FileReader<'_>,
+    value: &Value<'_>,
+) -> (Selector, Option<Span>) {
     let mut selector = Selector::default();
     let mut region_glob = None;
-    let Some(table) = cx.table(value, "`match`", keys::MATCH) else {
+    let Some(table) = reader.read_table(value, "`match`", keys::MATCH) else {
         return (selector, region_glob);
     };
     if table.is_empty() {
-        let span = cx.span(value);
-        cx.missing(
+        let span = reader.span(value);
+        reader.report_missing(
             span,
             "`match` has no condition",
             "to take every instance, write `match = { name = \"*\" }`",
@@ -52,11 +65,12 @@ pub(super) fn read_selector(cx: &mut Cx<'_>, value: &Value<'_>) -> (Selector, Op
     for (key, value) in table {
         match key.get_ref().as_ref() {
             "name" => {
-                for (glob, text) in globs(cx, value, "`name`") {
+                for (glob, text) in globs(reader, value, "`name`") {
                     if let Some(Err(hint)) = glob.literal().map(names::validate_instance) {
                         let message =
                             format!("{} cannot be the name of an instance", quote(&text.text));
-                        cx.report
+                        reader
+                            .report
                             .error(Code::InvalidName, text.span, message)
                             .hint(hint);
                     }
@@ -64,15 +78,17 @@ pub(super) fn read_selector(cx: &mut Cx<'_>, value: &Value<'_>) -> (Selector, Op
                 }
             }
             "account" => {
-                let globs = globs(cx, value, "`account`").into_iter();
+                let globs = globs(reader, value, "`account`").into_iter();
                 selector
                     .accounts
                     .extend(globs.map(|(glob, text)| (glob, text.span)));
             }
             "region" => {
-                for (glob, text) in globs(cx, value, "`region`") {
+                for (glob, text) in globs(reader, value, "`region`") {
                     match glob.literal() {
-                        Some(region) if !regions::check(cx.report, region, text.span) => continue,
+                        Some(region) if !regions::check(reader.report, region, text.span) => {
+                            continue;
+                        }
                         Some(_) => {}
                         None => region_glob = region_glob.or(Some(text.span)),
                     }
@@ -80,22 +96,22 @@ pub(super) fn read_selector(cx: &mut Cx<'_>, value: &Value<'_>) -> (Selector, Op
                 }
             }
             "tags" => {
-                let Some(tags) = cx.any_table(value, "`tags`") else {
+                let Some(tags) = reader.read_any_table(value, "`tags`") else {
                     continue;
                 };
                 for (key, value) in tags {
-                    let span = cx.span(key);
-                    check_printable(cx, key.get_ref(), span, "the key of a tag");
+                    let span = reader.span(key);
+                    check_printable(reader, key.get_ref(), span, "the key of a tag");
                     if key.get_ref().starts_with(NAMESPACE) {
                         let message = format!(
                             "{} cannot be matched: whoever may grant access for a time may write tags whose keys begin with `{NAMESPACE}`",
                             quote(key.get_ref())
                         );
-                        cx.report.error(Code::InvalidName, span, message).hint(
+                        reader.report.error(Code::InvalidName, span, message).hint(
                             "match a tag that nobody writes who may only grant, such as `role`",
                         );
                     }
-                    let values = globs(cx, value, &format!("tag {}", quote(key.get_ref())));
+                    let values = globs(reader, value, &format!("tag {}", quote(key.get_ref())));
                     let values = values.into_iter().map(|(glob, _)| glob).collect();
                     let key = key.get_ref().clone().into_owned();
                     selector.tags.push((key, values));
@@ -107,9 +123,13 @@ pub(super) fn read_selector(cx: &mut Cx<'_>, value: &Value<'_>) -> (Selector, Op
     (selector, region_glob)
 }
 
-fn globs(cx: &mut Cx<'_>, value: &Value<'_>, subject: &str) -> Vec<(Glob, Text)> {
-    let texts = cx
-        .some_texts(
+fn globs(
+    reader: &mut FileReader<'_>,
+    value: &Value<'_>,
+    subject: &str,
+) -> Vec<(Glob, SpannedString)> {
+    let texts = reader
+        .read_nonempty_strings(
             value,
             subject,
             "name a value, or a pattern such as \"web-*\"",
@@ -117,14 +137,15 @@ fn globs(cx: &mut Cx<'_>, value: &Value<'_>, subject: &str) -> Vec<(Glob, Text)>
         .unwrap_or_default();
     let mut globs = Vec::new();
     for text in texts {
-        if !check_printable(cx, &text.text, text.span, subject) {
+        if !check_printable(reader, &text.text, text.span, subject) {
             continue;
         }
         match Glob::new(&text.text) {
             Ok(glob) => globs.push((glob, text)),
             Err(why) => {
                 let message = format!("{} is not a valid pattern: {why}", quote(&text.text));
-                cx.report
+                reader
+                    .report
                     .error(Code::InvalidValue, text.span, message)
                     .hint("`*` is any text, `?` one character, `[ab]` one of these");
             }
