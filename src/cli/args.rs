@@ -18,7 +18,7 @@ use crate::plan;
 use crate::policy::Consent;
 
 #[derive(Args, Debug)]
-pub(super) struct Logging {
+pub(super) struct LoggingArgs {
     /// Log more on stderr: -v progress, -vv every call, -vvv everything
     #[arg(help_heading = "Output", short, long, action = ArgAction::Count, global = true)]
     pub(super) verbose: u8,
@@ -35,7 +35,7 @@ pub(super) enum LogFormat {
     Json,
 }
 
-/// What a run shows, and how. The flags are those of [`formats`], [`color`] and [`quiet`].
+/// The flags of [`format_flags`], [`color_flag`] and [`quiet_flag`].
 #[derive(Debug)]
 pub(super) struct OutputArgs {
     pub(super) format: Format,
@@ -45,8 +45,8 @@ pub(super) struct OutputArgs {
 }
 
 impl OutputArgs {
-    /// Those of a verb; what it does not take has its default.
-    pub(super) fn of(verb: &ArgMatches) -> Self {
+    /// Reads them from the matches of a verb; a flag that the verb does not take has its default.
+    pub(super) fn from_matches(verb: &ArgMatches) -> Self {
         let verb = verb.subcommand().map_or(verb, |(_, inner)| inner);
         let one = |id| verb.try_get_one(id).ok().flatten().copied();
         let reports = verb.try_get_many::<(Format, PathBuf)>("report");
@@ -70,7 +70,7 @@ impl OutputArgs {
 }
 
 /// `--format` and `--report` of a verb that has these formats.
-pub(super) fn formats(formats: &'static [Format]) -> [Arg; 2] {
+pub(super) fn format_flags(formats: &'static [Format]) -> [Arg; 2] {
     let values = formats.iter().filter_map(Format::to_possible_value);
     let value = PossibleValuesParser::new(values)
         .map(|name| Format::from_str(&name, false).unwrap_or(Format::Text));
@@ -87,12 +87,12 @@ pub(super) fn formats(formats: &'static [Format]) -> [Arg; 2] {
         .value_name("FORMAT=FILE")
         .help("Also write a report in this format to this file, on failures too; repeatable")
         .action(ArgAction::Append)
-        .value_parser(move |text: &str| report(text, formats));
+        .value_parser(move |text: &str| parse_report(text, formats));
     [format, report].map(|flag| flag.help_heading("Output"))
 }
 
 /// `--color`.
-pub(super) fn color() -> Arg {
+pub(super) fn color_flag() -> Arg {
     Arg::new("color")
         .long("color")
         .value_name("WHEN")
@@ -103,7 +103,7 @@ pub(super) fn color() -> Arg {
 }
 
 /// `--quiet`.
-pub(super) fn quiet() -> Arg {
+pub(super) fn quiet_flag() -> Arg {
     Arg::new("quiet")
         .short('q')
         .long("quiet")
@@ -141,7 +141,7 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// As it is typed.
+    /// The value of `--format`.
     pub(super) fn name(self) -> String {
         self.to_possible_value()
             .map(|value| value.get_name().to_owned())
@@ -149,7 +149,7 @@ impl Format {
     }
 }
 
-fn report(text: &str, formats: &[Format]) -> Result<(Format, PathBuf), String> {
+fn parse_report(text: &str, formats: &[Format]) -> Result<(Format, PathBuf), String> {
     let Some((name, file)) = text.split_once('=').filter(|(_, file)| !file.is_empty()) else {
         return Err("expected FORMAT=FILE, such as json=report.json".to_owned());
     };
@@ -175,11 +175,11 @@ pub(super) struct ConfigArgs {
     )]
     pub(super) config: PathBuf,
     /// Evaluate `until` as of another day (2031-12-31) or instant (RFC 3339)
-    #[arg(long, value_name = "DATE", value_parser = as_of, env = "PORTWARD_AS_OF", hide_env_values = true)]
+    #[arg(long, value_name = "DATE", value_parser = parse_as_of, env = "PORTWARD_AS_OF", hide_env_values = true)]
     pub(super) as_of: Option<OffsetDateTime>,
 }
 
-pub(super) fn as_of(text: &str) -> Result<OffsetDateTime, String> {
+pub(super) fn parse_as_of(text: &str) -> Result<OffsetDateTime, String> {
     Date::parse(text, format_description!("[year]-[month]-[day]"))
         .map(|date| date.with_time(Time::MIDNIGHT).assume_utc())
         .or_else(|_| OffsetDateTime::parse(text, &Rfc3339))
@@ -189,7 +189,7 @@ pub(super) fn as_of(text: &str) -> Result<OffsetDateTime, String> {
         })
 }
 
-/// How the service is reached, and in which accounts and regions.
+/// The accounts and regions, and how the service is reached.
 #[derive(Args, Clone, Debug)]
 pub(super) struct ConnectionArgs {
     /// Limit to these regions; repeatable
@@ -246,7 +246,7 @@ pub(super) struct ConnectionArgs {
     pub(super) rate: Option<Rate>,
 }
 
-/// Which instances are read, and how many at once.
+/// The instances that are read, and how many at the same time.
 #[derive(Args, Clone, Debug)]
 pub(super) struct FleetArgs {
     /// Limit to these declared instances: NAME, REGION/NAME or ACCOUNT/REGION/NAME, globs allowed; repeatable
@@ -266,29 +266,29 @@ pub(super) struct FleetArgs {
     pub(super) concurrency: u16,
 }
 
-/// Where the rules are read.
+/// How the rules are read.
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct ReadArgs {
     /// How live rules are read
     #[arg(help_heading = "Connection", long,
         value_enum,
         value_name = "HOW",
-        default_value_t = Read::Exact,
+        default_value_t = ReadMode::Exact,
         env = "PORTWARD_READ",
         hide_env_values = true
     )]
-    pub(super) read: Read,
+    pub(super) read: ReadMode,
 }
 
-/// How a plan gets from what is live to what must result.
+/// The calls that a plan may use.
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct StrategyArgs {
     /// Calls that a plan may use, instead of what the configuration says
-    #[arg(long, value_name = "STRATEGY", value_parser = strategy, env = "PORTWARD_STRATEGY", hide_env_values = true)]
+    #[arg(long, value_name = "STRATEGY", value_parser = parse_strategy, env = "PORTWARD_STRATEGY", hide_env_values = true)]
     pub(super) strategy: Option<Strategy>,
 }
 
-/// What counts as a difference.
+/// Which spellings count as a difference.
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct SpellingArgs {
     /// Report rules that allow the same access in other port ranges or networks as differences
@@ -296,17 +296,17 @@ pub(super) struct SpellingArgs {
     pub(super) strict_spelling: bool,
 }
 
-/// What the planner may be told.
-pub(super) fn options(strategy: StrategyArgs, spelling: SpellingArgs) -> plan::Options {
+/// The options of the planner.
+pub(super) fn plan_options(strategy: StrategyArgs, spelling: SpellingArgs) -> plan::Options {
     plan::Options {
         strategy: strategy.strategy,
         strict_spelling: spelling.strict_spelling,
     }
 }
 
-/// How the rules are read.
+/// The calls that read the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Read {
+pub(super) enum ReadMode {
     /// Each instance by itself, one call per instance
     Exact,
     /// From the list of instances, one call per page; differences and a sample of the rest are confirmed
@@ -314,18 +314,18 @@ pub(super) enum Read {
 }
 
 impl ConnectionArgs {
-    /// The rate that was asked for, or all of the documented ones.
+    /// The requested rate, or the documented one.
     pub(super) fn rate(&self) -> Rate {
         self.rate.unwrap_or_default()
     }
 
-    /// Whether nobody's real firewall can be written.
+    /// Whether the service is the embedded emulator, so that no real firewall is written.
     #[cfg(feature = "emulator")]
     pub(super) fn is_emulated(&self) -> bool {
         self.emulator.is_some()
     }
 
-    /// Whether nobody's real firewall can be written.
+    /// Whether the service is the embedded emulator, so that no real firewall is written.
     #[cfg(not(feature = "emulator"))]
     #[expect(
         clippy::unused_self,
@@ -336,15 +336,15 @@ impl ConnectionArgs {
     }
 }
 
-fn strategy(text: &str) -> Result<Strategy, String> {
+fn parse_strategy(text: &str) -> Result<Strategy, String> {
     [Strategy::Auto, Strategy::Put, Strategy::Incremental]
         .into_iter()
         .find(|strategy| strategy.as_str() == text)
         .ok_or_else(|| "expected auto, put or incremental".to_owned())
 }
 
-/// Free text that a plan keeps and reports repeat.
-pub(super) fn reason(text: &str) -> Result<String, String> {
+/// Parses free text, which plans and reports contain.
+pub(super) fn parse_reason(text: &str) -> Result<String, String> {
     match text.chars().find(|c| is_unsafe(*c)) {
         None => Ok(text.to_owned()),
         Some(c) => Err(format!(
@@ -362,7 +362,7 @@ pub(super) struct ConsentArgs {
     #[arg(long, value_name = "GUARD[=SELECTOR]", requires = "reason")]
     pub(super) allow: Vec<Consent>,
     /// Reason for the consent; it is kept in the plan
-    #[arg(long, value_name = "TEXT", requires = "allow", value_parser = reason)]
+    #[arg(long, value_name = "TEXT", requires = "allow", value_parser = parse_reason)]
     pub(super) reason: Option<String>,
 }
 
@@ -373,11 +373,11 @@ pub(super) struct OutArgs {
     #[arg(long, value_name = "FILE")]
     pub(super) out: Option<PathBuf>,
     /// Maximum validity of the plan file
-    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = duration, env = "PORTWARD_VALID_FOR", hide_env_values = true)]
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = parse_duration, env = "PORTWARD_VALID_FOR", hide_env_values = true)]
     pub(super) valid_for: Duration,
 }
 
-/// A snapshot in place of the service, for verbs that write nothing.
+/// An inventory file in place of the service, for verbs that write nothing.
 #[derive(Args, Debug)]
 pub(super) struct InventoryFileArgs {
     /// Read instances and rules from this inventory file instead of the service
@@ -386,12 +386,12 @@ pub(super) struct InventoryFileArgs {
     pub(super) inventory: Option<PathBuf>,
 }
 
-/// A length of time such as `90s` or `2m`; a bare number is seconds.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let wanted = || "expected a duration such as 60s or 2m".to_owned();
+/// Parses a duration such as `90s` or `2m`; a bare number is seconds.
+pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let error = || "expected a duration such as 60s or 2m".to_owned();
     match text.parse::<u64>() {
         Ok(seconds) => Ok(Duration::from_secs(seconds)),
-        Err(_) => humantime::parse_duration(text).map_err(|_| wanted()),
+        Err(_) => humantime::parse_duration(text).map_err(|_| error()),
     }
 }
 
@@ -402,19 +402,19 @@ mod tests {
     #[test]
     fn dates_and_times_are_parsed() {
         assert_eq!(
-            as_of("2031-12-31").map(OffsetDateTime::unix_timestamp),
+            parse_as_of("2031-12-31").map(OffsetDateTime::unix_timestamp),
             Ok(1_956_441_600)
         );
         assert_eq!(
-            as_of("2031-12-31T01:00:00+01:00").map(OffsetDateTime::unix_timestamp),
+            parse_as_of("2031-12-31T01:00:00+01:00").map(OffsetDateTime::unix_timestamp),
             Ok(1_956_441_600)
         );
-        assert!(as_of("tomorrow").is_err());
+        assert!(parse_as_of("tomorrow").is_err());
     }
 
     #[test]
     fn report_argument_has_a_format_and_a_file() {
-        let report = |text| report(text, &[Format::Json, Format::Html]);
+        let report = |text| parse_report(text, &[Format::Json, Format::Html]);
         assert_eq!(report("json=a=b"), Ok((Format::Json, PathBuf::from("a=b"))));
         assert_eq!(report("html=a"), Ok((Format::Html, PathBuf::from("a"))));
         assert_eq!(

@@ -1,6 +1,6 @@
-//! What a verb is connected to: the service, the embedded emulator, or an inventory file.
+//! The connection of a verb: to the service, to the embedded emulator, or to an inventory file.
 //!
-//! Owns the connection. One for a verb that only reads is given no way to write.
+//! **Owns** the clients of all accounts. **Does not** give a writer to a verb that only reads.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,7 +21,7 @@ use crate::lightsail::aws::{Account, Accounts, AccountsReader, AccountsWriter, S
 use crate::lightsail::{self, CallCounts, InventoryReader, ListedInstance, Operation, Reader};
 use crate::model::{Code, Instance, InstanceId, LiveFirewall, PortState, Site};
 
-/// A connection to the service, to the embedded emulator, or to nothing but a file.
+/// A connection to the service, to the embedded emulator, or to an inventory file.
 pub(super) struct Connection {
     reader: AnyReader,
     aws: Option<Accounts>,
@@ -37,16 +37,14 @@ pub(super) enum AnyReader {
     Offline(Box<InventoryReader>),
 }
 
-/// What a verb may do with a connection.
+/// The access that a verb needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AccessMode {
-    /// Read.
     Read,
-    /// Read and write.
     Write,
 }
 
-/// An inventory file that is being read, on a thread of its own.
+/// An inventory file that another thread is reading.
 pub(super) struct Snapshot(JoinHandle<Result<Inventory, CommandError>>);
 
 impl Snapshot {
@@ -59,12 +57,12 @@ impl Snapshot {
 }
 
 impl Connection {
-    /// Connects, to look at `sites`. `accounts` are those that the configuration names;
-    /// without any, there is the one that the credentials belong to.
+    /// Connects to the accounts that the configuration names; without any, to the account of the credentials. The first of
+    /// `sites` is the region for credential sources that need one.
     pub(super) async fn connect(
         args: &ConnectionArgs,
         snapshot: Option<Snapshot>,
-        want: AccessMode,
+        mode: AccessMode,
         sites: &[Site],
         accounts: &BTreeMap<String, config::Account>,
     ) -> Result<Self, CommandError> {
@@ -87,7 +85,7 @@ impl Connection {
         let server = match &args.emulator {
             None => None,
             Some(path) => {
-                let access = match want {
+                let access = match mode {
                     AccessMode::Read => emulator::Access::ReadOnly,
                     AccessMode::Write => emulator::Access::ReadWrite,
                 };
@@ -95,18 +93,18 @@ impl Connection {
                 settings.endpoint_url = Some(server.url());
                 settings.sts_endpoint_url = Some(server.url());
                 settings.keys = Some(server.keys());
-                // Nobody else's account is asked.
+                // The emulator needs no pacing.
                 settings.rate = lightsail::Rate::UNLIMITED;
                 Some(server)
             }
         };
         #[cfg(not(feature = "emulator"))]
-        let _ = want;
-        let aws = Accounts::connect(each(accounts, &settings))
+        let _ = mode;
+        let aws = Accounts::connect(account_settings(accounts, &settings))
             .await
             .map_err(|error| {
                 CommandError::failed(error.to_string())
-                    .of_kind(Code::Connection)
+                    .with_code(Code::Connection)
                     .with_hint(error.hint())
             })?;
         Ok(Self {
@@ -126,7 +124,7 @@ impl Connection {
             CommandError::failed(format!(
                 "internal error: cannot read the inventory: {error}"
             ))
-            .of_kind(Code::Internal)
+            .with_code(Code::Internal)
         })??);
         Ok(Self {
             reader: AnyReader::Offline(Box::new(
@@ -138,7 +136,6 @@ impl Connection {
         })
     }
 
-    /// What can look.
     pub(super) fn reader(&self) -> &AnyReader {
         &self.reader
     }
@@ -151,17 +148,17 @@ impl Connection {
             .unwrap_or_default()
     }
 
-    /// What can write, where there is something to write to.
+    /// The writer; `None` for an inventory file.
     pub(super) fn writer(&self) -> Option<AccountsWriter> {
         self.aws.as_ref().map(Accounts::writer)
     }
 
-    /// The connections, where there are any.
+    /// The clients of the accounts; `None` for an inventory file.
     pub(super) fn accounts(&self) -> Option<&Accounts> {
         self.aws.as_ref()
     }
 
-    /// Lets go of the connection; an embedded emulator has written its file by then.
+    /// Closes the connection and waits until an embedded emulator has written its file.
     pub(super) async fn close(self) {
         let Self {
             reader,
@@ -169,7 +166,7 @@ impl Connection {
             #[cfg(feature = "emulator")]
             server,
         } = self;
-        // Idle connections go with them, which the server would otherwise wait for.
+        // This closes idle connections, for which the server would wait.
         drop((reader, aws));
         #[cfg(feature = "emulator")]
         if let Some(server) = server {
@@ -178,8 +175,11 @@ impl Connection {
     }
 }
 
-/// How to reach each account, or the one without a name.
-fn each(accounts: &BTreeMap<String, config::Account>, settings: &Settings) -> Vec<Account> {
+/// The settings of each account, or of the one without a name.
+fn account_settings(
+    accounts: &BTreeMap<String, config::Account>,
+    settings: &Settings,
+) -> Vec<Account> {
     if accounts.is_empty() {
         return vec![Account {
             name: None,
@@ -196,7 +196,7 @@ fn each(accounts: &BTreeMap<String, config::Account>, settings: &Settings) -> Ve
         } = account;
         let mut settings = settings.clone();
         settings.role.clone_from(role);
-        // Credentials that were given stand for every profile.
+        // Credentials of the emulator replace every profile.
         if settings.keys.is_none() && profile.is_some() {
             settings.profile.clone_from(profile);
         }
@@ -257,7 +257,7 @@ impl Reader for AnyReader {
 
     async fn port_states(&self, id: &InstanceId) -> Result<Vec<PortState>, lightsail::Error> {
         match self {
-            // A request is ten kilobytes of state, and whoever reads many at once moves each about.
+            // The future of a request has about ten kilobytes, and concurrent reads would move it.
             Self::Aws(reader) => Box::pin(reader.port_states(id)).await,
             Self::Offline(reader) => reader.port_states(id).await,
         }
@@ -270,10 +270,14 @@ impl Reader for AnyReader {
         }
     }
 
-    async fn operation(&self, about: &InstanceId, id: &str) -> Result<Operation, lightsail::Error> {
+    async fn operation(
+        &self,
+        instance: &InstanceId,
+        id: &str,
+    ) -> Result<Operation, lightsail::Error> {
         match self {
-            Self::Aws(reader) => reader.operation(about, id).await,
-            Self::Offline(reader) => reader.operation(about, id).await,
+            Self::Aws(reader) => reader.operation(instance, id).await,
+            Self::Offline(reader) => reader.operation(instance, id).await,
         }
     }
 

@@ -16,16 +16,16 @@ use crate::emulator::{Access, Emulator, OpenError, Options};
 use crate::lightsail::aws::Keys;
 use crate::model::Code;
 
-pub(super) fn open(
+pub(super) fn open_emulator(
     path: &Path,
     access: Access,
     options: Options,
 ) -> Result<Emulator, CommandError> {
-    Emulator::open(path, access, options).map_err(|error| cannot_open(&error))
+    Emulator::open(path, access, options).map_err(|error| open_error(&error))
 }
 
-/// With the cause, which says what to mend. It names its own causes itself.
-pub(super) fn cannot_open(error: &OpenError) -> CommandError {
+/// The error with its cause. A cause that has causes of its own displays them.
+pub(super) fn open_error(error: &OpenError) -> CommandError {
     let code = match error {
         OpenError::Inventory { .. } | OpenError::Operations { .. } => Code::Document,
         OpenError::Io { .. } | OpenError::NotAFile { .. } | OpenError::InUse { .. } => Code::File,
@@ -34,18 +34,18 @@ pub(super) fn cannot_open(error: &OpenError) -> CommandError {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),
     };
-    CommandError::failed(message).of_kind(code)
+    CommandError::failed(message).with_code(code)
 }
 
 pub(super) async fn listen(address: SocketAddr) -> Result<TcpListener, CommandError> {
     TcpListener::bind(address).await.map_err(|error| {
-        CommandError::failed(format!("cannot listen on {address}: {error}")).of_kind(Code::Listen)
+        CommandError::failed(format!("cannot listen on {address}: {error}")).with_code(Code::Listen)
     })
 }
 
 pub(super) fn url(listener: &TcpListener) -> Result<String, CommandError> {
     let address = listener.local_addr().map_err(|error| {
-        CommandError::failed(format!("no address to listen on: {error}")).of_kind(Code::Listen)
+        CommandError::failed(format!("no address to listen on: {error}")).with_code(Code::Listen)
     })?;
     Ok(format!("http://{address}"))
 }
@@ -67,7 +67,7 @@ impl Embedded {
             secret_access_key: options.secret_key.clone(),
             session_token: None,
         };
-        let emulator = open(path, access, options)?;
+        let emulator = open_emulator(path, access, options)?;
         let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
         let url = url(&listener)?;
         let (stop, stopped) = oneshot::channel();
@@ -85,17 +85,16 @@ impl Embedded {
         })
     }
 
-    /// Where it listens.
     pub(super) fn url(&self) -> String {
         self.url.clone()
     }
 
-    /// The only ones it knows.
+    /// The only credentials that it accepts.
     pub(super) fn keys(&self) -> Keys {
         self.keys.clone()
     }
 
-    /// Stops it and waits for the end.
+    /// Stops the server and waits for its end.
     pub(super) async fn stop(self) {
         let _ = self.stop.send(());
         let _ = self.server.await;

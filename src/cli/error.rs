@@ -1,14 +1,14 @@
-//! Why a verb could not do its job.
+//! Errors that end a verb.
 //!
-//! **Owns** what is said of it: the exit code, the kind, the message and the hint, or the problems of a configuration, and
-//! their form in reports. **Does not** show anything.
+//! **Owns** the exit code, the error code, the message and the hint, or the problems of a configuration, and their form in
+//! reports. **Does not** print anything.
 
 use super::exit::Exit;
 use crate::config::{Diagnostic, Diagnostics, Severity};
 use crate::model::{Code, Site, Unreadable};
 use crate::render::json::{self, Problem};
 
-/// What ends a run before its answer.
+/// An error that ends a run before its result.
 #[derive(Debug)]
 pub(super) struct CommandError {
     pub(super) exit: Exit,
@@ -18,7 +18,7 @@ pub(super) struct CommandError {
 }
 
 impl CommandError {
-    /// What ends a run with this exit code, of the kind that mostly does.
+    /// An error with this exit code and its most common error code.
     pub(super) fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self {
             exit,
@@ -43,14 +43,14 @@ impl CommandError {
         Self::new(Exit::Usage, message).with_hint(Some(hint.into()))
     }
 
-    /// It cannot be told whether there is something, since the instances of a site cannot be listed.
-    pub(super) fn unlisted(what: &str, site: &Site, why: &Unreadable) -> Self {
+    /// It is not known whether `subject` exists, because the instances of a site cannot be listed.
+    pub(super) fn unlisted(subject: &str, site: &Site, cause: &Unreadable) -> Self {
         let message = format!(
-            "whether there is {what} cannot be told, since the instances of `{site}` cannot be listed: {why}"
+            "whether there is {subject} cannot be told, since the instances of `{site}` cannot be listed: {cause}"
         );
         Self::new(Exit::Incomplete, message)
-            .of_kind(Code::Unreadable)
-            .with_hint(why.hint.clone())
+            .with_code(Code::Unreadable)
+            .with_hint(cause.hint.clone())
     }
 
     pub(super) fn with_hint(mut self, hint: Option<String>) -> Self {
@@ -58,14 +58,13 @@ impl CommandError {
         self
     }
 
-    /// Of another kind than its exit code tells.
-    pub(super) fn of_kind(mut self, code: Code) -> Self {
+    pub(super) fn with_code(mut self, code: Code) -> Self {
         self.code = code;
         self
     }
 }
 
-/// What ends a run that reads a configuration.
+/// An error of a run that reads a configuration.
 pub(super) enum RunError {
     /// The configuration is not valid.
     Invalid(Diagnostics),
@@ -85,7 +84,7 @@ impl From<Diagnostics> for RunError {
     }
 }
 
-/// The JSON form of diagnostics.
+/// Diagnostics in the form of reports.
 pub(super) fn problems<'a>(diagnostics: impl IntoIterator<Item = &'a Diagnostic>) -> Vec<Problem> {
     diagnostics
         .into_iter()

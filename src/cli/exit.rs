@@ -1,6 +1,6 @@
-//! The exit codes of every verb, in one table.
+//! The exit codes of every verb.
 //!
-//! Owns the numbers, their meaning, and which one wins where several hold. They are decided nowhere else.
+//! **Owns** the numbers, their meaning, and their precedence where several apply.
 
 use std::process::ExitCode;
 
@@ -36,7 +36,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// The codes from the one that wins to the one that yields.
+    /// The codes, the highest precedence first.
     const PRECEDENCE: [Self; 11] = [
         Self::Interrupted,
         Self::Terminated,
@@ -51,7 +51,7 @@ impl Exit {
         Self::Done,
     ];
 
-    /// The number.
+    /// The exit status of the process.
     pub fn code(self) -> u8 {
         match self {
             Self::Done => 0,
@@ -69,26 +69,26 @@ impl Exit {
         }
     }
 
-    /// The one with this number.
-    pub fn of_code(code: u8) -> Option<Self> {
+    /// The exit with this number.
+    pub fn from_code(code: u8) -> Option<Self> {
         Self::PRECEDENCE
             .into_iter()
             .find(|exit| exit.code() == code)
     }
 
-    /// The one of these that wins; `Done` where there is none.
-    pub fn first_of(held: &[Self]) -> Self {
+    /// The exit with the highest precedence; `Done` for an empty list.
+    pub fn highest(exits: &[Self]) -> Self {
         Self::PRECEDENCE
             .into_iter()
-            .find(|exit| held.contains(exit))
+            .find(|exit| exits.contains(exit))
             .unwrap_or(Self::Done)
     }
 
-    /// What holds of a plan, before anything is written. Differences are told apart by the verb.
+    /// The exits that apply to a plan before a write. `Differs` is left to the verb.
     pub fn of_plan(plan: &Plan) -> Vec<Self> {
-        let mut held = Vec::new();
+        let mut exits = Vec::new();
         if !plan.missing.is_empty() {
-            held.push(Self::Failed);
+            exits.push(Self::Failed);
         }
         let blind = [
             plan.unreadable.len(),
@@ -96,22 +96,22 @@ impl Exit {
             plan.sites_unreadable.len(),
         ];
         if blind != [0; 3] {
-            held.push(Self::Incomplete);
+            exits.push(Self::Incomplete);
         }
         for instance in &plan.instances {
             if instance.incomplete.is_some() {
-                held.push(Self::Incomplete);
+                exits.push(Self::Incomplete);
             }
             if let Verdict::Refused { .. } = instance.verdict {
-                held.push(Self::Failed);
+                exits.push(Self::Failed);
             }
         }
-        held
+        exits
     }
 
-    /// What holds of a run that wrote, or tried to.
+    /// The exits that apply to a run that wrote, or tried to.
     pub fn of_report(report: &Report) -> Vec<Self> {
-        // What was put back is as if it had not been written.
+        // A reverted write counts as none.
         let stays = |result: &InstanceResult| {
             result.writes > 0 && !matches!(result.outcome, Outcome::Reverted(_))
         };
@@ -181,7 +181,7 @@ mod tests {
             (vec![stale, (0, Outcome::AlreadyApplied)], Exit::Stale),
         ] {
             assert_eq!(
-                Exit::first_of(&Exit::of_report(&report(&results))),
+                Exit::highest(&Exit::of_report(&report(&results))),
                 exit,
                 "{results:?}"
             );

@@ -61,65 +61,67 @@ const VARIABLES: [Variable; 8] = [
 ];
 
 /// Flags that mean something only with another.
-const NEEDS: [(&str, &str); 2] = [("valid_for", "out"), ("notify", "notify_url")];
+const REQUIRES: [(&str, &str); 2] = [("valid_for", "out"), ("notify", "notify_url")];
 
-/// Verbs that write, or lead to a write.
-const WRITES: [&str; 5] = ["apply", "rollback", "grant", "revoke", "with"];
+/// Verbs that write rules.
+const WRITING_VERBS: [&str; 5] = ["apply", "rollback", "grant", "revoke", "with"];
 
-/// What is taken by the verbs that look at a fleet, or at what is said of one.
-fn is_about_a_fleet(verb: &str) -> bool {
-    !answers_alone(verb) && verb != "report"
+/// Whether a verb reads a configuration, instances or rules, so that [`VARIABLES`] concern it.
+fn reads_fleet(verb: &str) -> bool {
+    !matches!(
+        verb,
+        "schema" | "completions" | "man" | "emulate" | "report"
+    )
 }
 
-/// Whether a verb only prints one fixed text, or serves.
-fn answers_alone(verb: &str) -> bool {
-    matches!(verb, "schema" | "completions" | "man" | "emulate")
-}
-
-/// Refuses what would be ignored.
+/// Refuses flags and variables that the verb would ignore.
 ///
 /// # Errors
-/// The first flag, or variable, that the verb would ignore although it would matter. Otherwise, what is to be said of
-/// variables that are set, each as a fragment such as `PORTWARD_TARGET=mail-1 narrows this run`.
+/// The verb would ignore a flag, or a variable that limits what is written. Otherwise returns a note on each variable that is
+/// set, such as `PORTWARD_TARGET=mail-1 narrows this run`.
 pub(super) fn check(verb: &str, matches: &ArgMatches) -> Result<Vec<String>, CommandError> {
-    ineffective(matches)?;
-    variables(verb, matches, |name| {
+    check_flags(matches)?;
+    check_variables(verb, matches, |name| {
         env::var_os(name).filter(|value| !value.is_empty())
     })
 }
 
 /// Where the value of a flag comes from, if the verb takes it.
-fn source(matches: &ArgMatches, flag: &str) -> Option<ValueSource> {
+fn value_source(matches: &ArgMatches, flag: &str) -> Option<ValueSource> {
     matches.try_contains_id(flag).ok()?;
     matches.value_source(flag)
 }
 
-fn is_typed(matches: &ArgMatches, flag: &str) -> bool {
-    source(matches, flag) == Some(ValueSource::CommandLine)
+fn is_on_command_line(matches: &ArgMatches, flag: &str) -> bool {
+    value_source(matches, flag) == Some(ValueSource::CommandLine)
 }
 
-/// Whether a flag has a value, from wherever but its default.
-fn is_given(matches: &ArgMatches, flag: &str) -> bool {
-    source(matches, flag).is_some_and(|source| source != ValueSource::DefaultValue)
+/// Whether a flag has a value that is not its default.
+fn is_set(matches: &ArgMatches, flag: &str) -> bool {
+    value_source(matches, flag).is_some_and(|source| source != ValueSource::DefaultValue)
 }
 
-fn ineffective(matches: &ArgMatches) -> Result<(), CommandError> {
-    for (flag, needed) in NEEDS {
-        if is_typed(matches, flag) && !is_given(matches, needed) {
-            let (flag, needed) = (spelled(flag), spelled(needed));
+fn check_flags(matches: &ArgMatches) -> Result<(), CommandError> {
+    for (flag, needed) in REQUIRES {
+        if is_on_command_line(matches, flag) && !is_set(matches, needed) {
+            let (flag, needed) = (long_name(flag), long_name(needed));
             return Err(CommandError::usage(
                 format!("`--{flag}` has no effect without `--{needed}`"),
                 format!("add `--{needed}`, or leave out `--{flag}`"),
             ));
         }
     }
-    if is_given(matches, "iam_policy") {
+    if is_set(matches, "iam_policy") {
         let ids = matches.ids().map(clap::Id::as_str);
         // Groups have ids as well.
         let mut others = ids.filter(|id| *id != "iam_policy" && id.starts_with(char::is_lowercase));
-        if let Some(flag) = others.find(|id| !is_logging(id) && is_typed(matches, id)) {
+        if let Some(flag) = others.find(|id| !is_output_flag(id) && is_on_command_line(matches, id))
+        {
             return Err(CommandError::usage(
-                format!("`--{}` has no effect beside `--iam-policy`", spelled(flag)),
+                format!(
+                    "`--{}` has no effect beside `--iam-policy`",
+                    long_name(flag)
+                ),
                 "the policies depend on nothing",
             ));
         }
@@ -127,17 +129,17 @@ fn ineffective(matches: &ArgMatches) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn is_logging(flag: &str) -> bool {
+fn is_output_flag(flag: &str) -> bool {
     matches!(flag, "verbose" | "log_format" | "color" | "quiet")
 }
 
-/// A flag as it is typed, without its dashes.
-fn spelled(flag: &str) -> String {
+/// The long name of a flag, without its dashes.
+fn long_name(flag: &str) -> String {
     flag.replace('_', "-")
 }
 
-/// What a verb or a flag of another tool is called here.
-fn habit(kind: ErrorKind, text: &str) -> Option<&'static str> {
+/// The verb or flag of this program that corresponds to one of another tool.
+fn hint_for_other_tool(kind: ErrorKind, text: &str) -> Option<&'static str> {
     Some(match (kind, text) {
         (ErrorKind::InvalidSubcommand, "validate" | "verify" | "lint" | "test") => {
             "`portward check` reads the configuration and says what is wrong with it"
@@ -186,8 +188,8 @@ fn habit(kind: ErrorKind, text: &str) -> Option<&'static str> {
     })
 }
 
-/// What would help with a command line that clap refuses: which verbs take a flag, and which variable gives one. Where it is
-/// known what is meant, clap's own guess goes.
+/// A hint for a command line that clap refuses: which verbs take a flag, and which variable sets one. A hint for users of
+/// another tool replaces the suggestion of clap.
 pub(super) fn hint(error: &mut clap::Error, mut command: Command) -> Option<String> {
     command.build();
     let texts = error.context().flat_map(|(_, value)| match value {
@@ -196,7 +198,10 @@ pub(super) fn hint(error: &mut clap::Error, mut command: Command) -> Option<Stri
         _ => Vec::new(),
     });
     let texts: Vec<String> = texts.collect();
-    if let Some(habit) = texts.iter().find_map(|text| habit(error.kind(), text)) {
+    if let Some(hint_for_other_tool) = texts
+        .iter()
+        .find_map(|text| hint_for_other_tool(error.kind(), text))
+    {
         for guess in [
             ContextKind::SuggestedArg,
             ContextKind::SuggestedSubcommand,
@@ -205,7 +210,7 @@ pub(super) fn hint(error: &mut clap::Error, mut command: Command) -> Option<Stri
         ] {
             error.remove(guess);
         }
-        return Some(habit.to_owned());
+        return Some(hint_for_other_tool.to_owned());
     }
     let longs = texts
         .into_iter()
@@ -246,16 +251,16 @@ pub(super) fn hint(error: &mut clap::Error, mut command: Command) -> Option<Stri
     }
 }
 
-fn variables(
+fn check_variables(
     verb: &str,
     matches: &ArgMatches,
     value: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Vec<String>, CommandError> {
     let mut notes = Vec::new();
-    if !is_about_a_fleet(verb) || is_given(matches, "iam_policy") {
+    if !reads_fleet(verb) || is_set(matches, "iam_policy") {
         return Ok(notes);
     }
-    let by_file = verb == "apply" && is_given(matches, "plan");
+    let has_plan_file = verb == "apply" && is_set(matches, "plan");
     for variable in VARIABLES {
         let Variable {
             name,
@@ -264,22 +269,24 @@ fn variables(
             limits_writes,
         } = variable;
         let Some(value) = value(name) else { continue };
-        let shown = format!("{name}={}", value.to_string_lossy());
+        let assignment = format!("{name}={}", value.to_string_lossy());
         if matches.try_contains_id(flag).is_ok() {
-            if source(matches, flag) == Some(ValueSource::EnvVariable) {
+            if value_source(matches, flag) == Some(ValueSource::EnvVariable) {
                 let effect = match effect {
-                    NARROWS if by_file => "limits what the plan may be for",
+                    NARROWS if has_plan_file => "limits what the plan may be for",
                     effect => effect,
                 };
-                notes.push(format!("{shown} {effect}"));
+                notes.push(format!("{assignment} {effect}"));
             }
-        } else if limits_writes && WRITES.contains(&verb) {
+        } else if limits_writes && WRITING_VERBS.contains(&verb) {
             return Err(CommandError::usage(
-                format!("{shown} has no effect on `{verb}`, which would act as if it were not set"),
+                format!(
+                    "{assignment} has no effect on `{verb}`, which would act as if it were not set"
+                ),
                 format!("unset {name}"),
             ));
         } else {
-            notes.push(format!("{shown} has no effect on `{verb}`"));
+            notes.push(format!("{assignment} has no effect on `{verb}`"));
         }
     }
     Ok(notes)

@@ -1,19 +1,19 @@
-//! A random wait before the first call, so that many machines whose clocks agree do not ask at once.
+//! A random delay before the first call, so that many machines with synchronous clocks do not call at once.
 //!
-//! Owns the choice and the wait. Does not outlast a signal.
+//! **Owns** the choice and the sleep, which a signal ends. **Does not** know when a verb needs a delay.
 
 use std::time::Duration;
 
 use super::error::CommandError;
 use super::signals::interruptible;
 
-/// Somewhere between nothing and `most`, seeded by the operating system.
-pub(super) fn chosen(most: Duration) -> Duration {
-    part(most, fastrand::f64())
+/// A duration from 0 to `max`, seeded by the operating system.
+pub(super) fn random_delay(max: Duration) -> Duration {
+    scaled(max, fastrand::f64())
 }
 
-/// Waits, unless a signal ends it.
-pub(super) async fn wait(wait: Duration) -> Result<(), CommandError> {
+/// Sleeps; a signal is an error.
+pub(super) async fn sleep(wait: Duration) -> Result<(), CommandError> {
     if wait.is_zero() {
         return Ok(());
     }
@@ -25,9 +25,9 @@ pub(super) async fn wait(wait: Duration) -> Result<(), CommandError> {
     .await
 }
 
-fn part(most: Duration, chance: f64) -> Duration {
-    let seconds = most.as_secs_f64() * chance.clamp(0.0, 1.0);
-    Duration::try_from_secs_f64(seconds).unwrap_or(most)
+fn scaled(max: Duration, chance: f64) -> Duration {
+    let seconds = max.as_secs_f64() * chance.clamp(0.0, 1.0);
+    Duration::try_from_secs_f64(seconds).unwrap_or(max)
 }
 
 #[cfg(test)]
@@ -36,16 +36,16 @@ mod tests {
 
     #[test]
     fn jitter_stays_below_its_maximum() {
-        let most = Duration::from_mins(5);
-        assert_eq!(part(most, 0.0), Duration::ZERO);
-        assert_eq!(part(most, 0.5), Duration::from_secs(150));
-        assert_eq!(part(most, 2.0), most);
-        assert_eq!(chosen(Duration::ZERO), Duration::ZERO);
-        assert!((0..100).all(|_| chosen(most) <= most));
+        let max = Duration::from_mins(5);
+        assert_eq!(scaled(max, 0.0), Duration::ZERO);
+        assert_eq!(scaled(max, 0.5), Duration::from_secs(150));
+        assert_eq!(scaled(max, 2.0), max);
+        assert_eq!(random_delay(Duration::ZERO), Duration::ZERO);
+        assert!((0..100).all(|_| random_delay(max) <= max));
     }
 
     #[tokio::test(flavor = "current_thread")]
     async fn zero_jitter_does_not_wait() {
-        assert!(wait(Duration::ZERO).await.is_ok());
+        assert!(sleep(Duration::ZERO).await.is_ok());
     }
 }

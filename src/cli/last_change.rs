@@ -1,7 +1,7 @@
-//! Who changed the rules last: the last port operation on instances that differ, as the service remembers it.
+//! The last port operation on instances that differ, as the service remembers it.
 //!
-//! Owns the question, which is put for a few instances only. Does not fail a run over it: that an instance differs is the
-//! answer, and this is only a hint at why.
+//! **Owns** the calls, which it makes for a few instances only. **Does not** fail a run: the operation is only a hint at the
+//! cause of a difference.
 
 use std::collections::BTreeMap;
 
@@ -13,36 +13,39 @@ use crate::model::InstanceId;
 use crate::plan::Plan;
 use crate::render::facts::LastChange;
 
-/// How many instances are asked about: as many calls as the service takes at once.
-const MOST: usize = 20;
+/// Instances that are read: the burst of calls that the service accepts.
+const MAX_INSTANCES: usize = 20;
 
-/// How many are asked about at the same time.
-const AT_ONCE: usize = 8;
+/// Calls at the same time.
+const CONCURRENCY: usize = 8;
 
-/// Asks for the last change of the first instances that differ.
-pub(super) async fn ask(plan: &Plan, reader: &impl Reader) -> BTreeMap<InstanceId, LastChange> {
+/// Reads the last change of the first instances that differ.
+pub(super) async fn read_last_changes(
+    plan: &Plan,
+    reader: &impl Reader,
+) -> BTreeMap<InstanceId, LastChange> {
     let differing = plan
         .instances
         .iter()
         .filter(|instance| instance.verdict.differs())
         .map(|instance| &instance.instance.id);
-    stream::iter(differing.take(MOST))
+    stream::iter(differing.take(MAX_INSTANCES))
         .map(|id| async move {
             let change = match reader.operations_for(id).await {
-                Ok(operations) => last(operations),
+                Ok(operations) => latest(operations),
                 Err(error) => LastChange::Unreadable {
                     reason: error.to_string(),
                 },
             };
             (id.clone(), change)
         })
-        .buffer_unordered(AT_ONCE)
+        .buffer_unordered(CONCURRENCY)
         .collect()
         .await
 }
 
-/// The youngest operation on rules. One without a time counts as older than any that has one.
-fn last(operations: Vec<Operation>) -> LastChange {
+/// The latest operation on rules. One without a time counts as the oldest.
+fn latest(operations: Vec<Operation>) -> LastChange {
     let on_ports = operations
         .into_iter()
         .filter(|operation| operation.action.ends_with("InstancePublicPorts"));
@@ -88,9 +91,9 @@ mod tests {
                 action: "PutInstancePublicPorts".to_owned(),
                 at: OffsetDateTime::from_unix_timestamp(20).ok(),
             };
-            assert_eq!(last(operations), known);
+            assert_eq!(latest(operations), known);
         }
         let other = vec![operation("RebootInstance", Some(30))];
-        assert_eq!(last(other), LastChange::Forgotten);
+        assert_eq!(latest(other), LastChange::Forgotten);
     }
 }

@@ -10,20 +10,20 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use super::args::{LogFormat, Logging};
+use super::args::{LogFormat, LoggingArgs};
 use crate::model::sanitize_json;
 use crate::render::sanitize;
 
 /// Starts to log on stderr: this crate at the level of `-v`, libraries at `info` from `-vvv` on.
-pub(super) fn start(args: &Logging) {
-    let (ours, libraries) = match args.verbose {
+pub(super) fn start(args: &LoggingArgs) {
+    let (this_crate, libraries) = match args.verbose {
         0 => (LevelFilter::WARN, LevelFilter::ERROR),
         1 => (LevelFilter::INFO, LevelFilter::WARN),
         2 => (LevelFilter::DEBUG, LevelFilter::WARN),
         _ => (LevelFilter::TRACE, LevelFilter::INFO),
     };
     let filter = Targets::new()
-        .with_target("portward", ours)
+        .with_target("portward", this_crate)
         .with_default(libraries);
     let registry = tracing_subscriber::registry().with(filter);
     let terminal = io::IsTerminal::is_terminal(&io::stderr());

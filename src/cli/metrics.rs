@@ -1,6 +1,6 @@
-//! Metrics for the textfile collector, with what the last run left behind.
+//! Metrics for the textfile collector, with the last success from the file of the previous run.
 //!
-//! Owns the clock and the reading of the old file. Does not word a metric.
+//! **Owns** the clock and the reading of the old file. **Does not** define a metric.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use super::run::Run;
 use crate::render::prometheus::{Counts, Metrics, last_success, text};
 
-/// The metrics of a run that ends now. `file` is where they will stand, and where those of the last run are.
+/// The metrics of a run that ends now. `file` has those of the previous run, and will be replaced.
 pub(super) fn of_run(run: &Run, file: Option<&Path>) -> String {
     let view = run.view();
     text(&Metrics {
@@ -18,19 +18,19 @@ pub(super) fn of_run(run: &Run, file: Option<&Path>) -> String {
         shard: run.facts.shard,
         counts: Counts::of_run(&view),
         calls: &run.facts.calls,
-        seconds: Some(run.began.elapsed().as_secs_f64()),
+        seconds: Some(run.started.elapsed().as_secs_f64()),
         exit_code: view.exit_code,
-        now: now(),
-        last_success: before(file),
+        now: unix_time(),
+        last_success: previous_success(file),
     })
 }
 
 /// Seconds since 1970.
-pub(super) fn now() -> i64 {
+pub(super) fn unix_time() -> i64 {
     OffsetDateTime::now_utc().unix_timestamp()
 }
 
-/// The last success that a file of metrics tells.
-pub(super) fn before(file: Option<&Path>) -> Option<i64> {
+/// The last success in a file of metrics.
+pub(super) fn previous_success(file: Option<&Path>) -> Option<i64> {
     last_success(&crate::input::read_text(file?).ok()?)
 }

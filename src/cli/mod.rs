@@ -1,8 +1,8 @@
-//! The command line: what was typed, which verb it means, and how the process ends.
+//! The command line: arguments, verbs and exit codes.
 //!
-//! Owns the edge of the program: arguments, environment, clock, terminal and signals are read here and handed on as
-//! values. Data goes to stdout, everything else to stderr. The verbs are in `verbs`, the exit codes in `exit`. The files are
-//! in layers, which `tests/layering` holds: each knows only those below it.
+//! **Owns** arguments, environment, clock, terminal and signals, which the rest of the program gets as values. Data goes to
+//! stdout, everything else to stderr. The modules are in layers, which `tests/layering` checks: each uses only those below it.
+//! **Does not** decide what is planned or written.
 
 mod args;
 mod connection;
@@ -47,22 +47,24 @@ pub fn main() -> Exit {
         Ok(matches) => matches,
         Err(mut error) => {
             let hint = flags::hint(&mut error, command());
-            return streams::clap_message(&error, hint.as_deref());
+            return streams::write_clap_message(&error, hint.as_deref());
         }
     };
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
-        Err(error) => return streams::clap_message(&error, None),
+        Err(error) => return streams::write_clap_message(&error, None),
     };
-    let shown = matches.subcommand().map(|(_, verb)| OutputArgs::of(verb));
-    let shown = shown.unwrap_or_else(|| OutputArgs::of(&matches));
-    shown.color.write_global();
-    streams::set_quiet(shown.quiet);
+    let output_args = matches
+        .subcommand()
+        .map(|(_, verb)| OutputArgs::from_matches(verb));
+    let output_args = output_args.unwrap_or_else(|| OutputArgs::from_matches(&matches));
+    output_args.color.write_global();
+    streams::set_quiet(output_args.quiet);
     logging::start(&cli.logging);
     let (name, verb) = matches.subcommand().unzip();
     let name = name.unwrap_or_default();
     let config = verb.and_then(|verb| verb.try_get_one::<PathBuf>("config").ok().flatten());
-    let output = Output::new(&shown);
+    let output = Output::new(&output_args);
     let mut run = Run::new(name, config.map(PathBuf::as_path));
     tracing::info!("portward {} {name}", env!("CARGO_PKG_VERSION"));
     match verb.map_or(Ok(Vec::new()), |verb| flags::check(name, verb)) {
@@ -86,9 +88,9 @@ pub fn main() -> Exit {
     };
     let local = tokio::task::LocalSet::new();
     let exit = local.block_on(&runtime, cli.run(&mut run, &output));
-    // A read that was cut off must not hold the process back.
+    // An unfinished read must not delay the end of the process.
     runtime.shutdown_background();
-    // The process ends: what is known of a large fleet need not be taken apart first.
+    // The process ends: dropping the data of a large fleet would only take time.
     std::mem::forget(run);
     exit
 }

@@ -1,8 +1,7 @@
-//! `--notify-url`: one JSON object a run, sent to a chat or a monitor.
+//! `--notify-url`: one JSON object per run, sent to a webhook.
 //!
-//! Owns when something is sent, the one retry, and the secrecy of the address, which for most chats is the only secret.
-//! Does not hide the answer of a run: a notification that is not taken is a warning, and makes the exit code 1 only where
-//! it would have been 0, since otherwise nobody would learn of it.
+//! **Owns** when it is sent, the one retry, and the secrecy of the URL, which for most chats is the only secret. A failed
+//! notification is a warning, and makes the exit code 1 where it would have been 0. **Does not** change another exit code.
 
 mod post;
 
@@ -19,14 +18,14 @@ use super::exit::Exit;
 use super::run::Run;
 use super::signals::interruptible;
 
-/// How long it may take, the second attempt included. Short, since the run is over and a job waits for its end.
+/// The time for both attempts. It is short because a job waits for the end of the run.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Before the second attempt.
+/// The pause before the second attempt.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Where the secret for the receiver is found, and nowhere else.
-const TOKEN: &str = "PORTWARD_NOTIFY_TOKEN";
+/// The variable with the bearer token.
+const TOKEN_VARIABLE: &str = "PORTWARD_NOTIFY_TOKEN";
 
 #[derive(Args, Debug)]
 pub(super) struct NotifyArgs {
@@ -44,22 +43,22 @@ pub(super) struct NotifyArgs {
     #[arg(help_heading = "Output", long,
         value_enum,
         value_name = "WHEN",
-        default_value_t = When::Differences,
+        default_value_t = NotifyOn::Differences,
         env = "PORTWARD_NOTIFY",
         hide_env_values = true
     )]
-    notify: When,
+    notify: NotifyOn,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum When {
+enum NotifyOn {
     /// After every run
     Always,
     /// After a run that found differences, wrote something or failed
     Differences,
 }
 
-/// A text that is never shown.
+/// A text that is never printed.
 #[derive(Clone)]
 struct Secret(String);
 
@@ -77,48 +76,50 @@ impl FromStr for Secret {
     }
 }
 
-/// Where to send it.
-pub(super) struct Address {
+/// A webhook, and when to call it.
+pub(super) struct Webhook {
     url: Secret,
     token: Option<Secret>,
-    when: When,
+    on: NotifyOn,
 }
 
 impl NotifyArgs {
-    /// The address, looked at before anything is done: what cannot be sent later is said now.
-    pub(super) fn address(&self) -> Result<Option<Address>, CommandError> {
+    /// The webhook, checked before the run begins.
+    pub(super) fn webhook(&self) -> Result<Option<Webhook>, CommandError> {
         let Some(url) = self.notify_url.clone().filter(|url| !url.0.is_empty()) else {
             return Ok(None);
         };
-        let token = env::var(TOKEN).ok().filter(|token| !token.is_empty());
-        check(&url.0, token.is_some())?;
-        Ok(Some(Address {
+        let token = env::var(TOKEN_VARIABLE)
+            .ok()
+            .filter(|token| !token.is_empty());
+        check_url(&url.0, token.is_some())?;
+        Ok(Some(Webhook {
             url,
             token: token.map(Secret),
-            when: self.notify,
+            on: self.notify,
         }))
     }
 }
 
-/// Sends what there is to say about a run that ended, and says how the process ends.
-pub(super) async fn tell(address: Option<&Address>, run: &Run) -> Exit {
+/// Sends the notification of a run that ended, and returns the exit of the process.
+pub(super) async fn deliver(webhook: Option<&Webhook>, run: &Run) -> Exit {
     let exit = run.exit;
-    let (Some(address), Some(message)) = (address, &run.message) else {
+    let (Some(webhook), Some(message)) = (webhook, &run.notification) else {
         return exit;
     };
-    if address.when == When::Differences && !message.matters {
+    if webhook.on == NotifyOn::Differences && !message.is_noteworthy {
         return exit;
     }
-    let token = address.token.as_ref().map(|token| token.0.as_str());
-    let sent = async { Ok(send(&address.url.0, token, &message.body).await) };
+    let token = webhook.token.as_ref().map(|token| token.0.as_str());
+    let sent = async { Ok(send(&webhook.url.0, token, &message.body).await) };
     let error = match interruptible(sent).await {
         Ok(Ok(())) => return exit,
         Ok(Err(error)) => error,
-        Err(CommandError { exit: signal, .. }) => return Exit::first_of(&[exit, signal]),
+        Err(CommandError { exit: signal, .. }) => return Exit::highest(&[exit, signal]),
     };
     tracing::warn!(
         "the notification to {} was not taken: {error}",
-        shown(&address.url.0)
+        redacted(&webhook.url.0)
     );
     if exit == Exit::Done {
         Exit::Failed
@@ -131,7 +132,7 @@ async fn send(url: &str, token: Option<&str>, body: &str) -> Result<(), post::De
     let began = Instant::now();
     let first = post::post(url, token, body, DEADLINE / 2).await;
     match first {
-        Err(error) if error.is_passing() => {
+        Err(error) if error.is_transient() => {
             tokio::time::sleep(PAUSE).await;
             let left = DEADLINE.saturating_sub(began.elapsed());
             post::post(url, token, body, left).await
@@ -140,10 +141,10 @@ async fn send(url: &str, token: Option<&str>, body: &str) -> Result<(), post::De
     }
 }
 
-/// Refuses what would tell a secret to others, or cannot be sent at all.
-fn check(url: &str, has_token: bool) -> Result<(), CommandError> {
-    let (scheme, authority) = parts(url);
-    let secure = match scheme.as_str() {
+/// Refuses a URL that is not valid, or that would send the token unencrypted.
+fn check_url(url: &str, has_token: bool) -> Result<(), CommandError> {
+    let (scheme, authority) = scheme_and_authority(url);
+    let is_https = match scheme.as_str() {
         "https" => true,
         "http" => false,
         _ => {
@@ -153,7 +154,7 @@ fn check(url: &str, has_token: bool) -> Result<(), CommandError> {
             ));
         }
     };
-    let (user, host) = match authority.rsplit_once('@') {
+    let (has_user, host) = match authority.rsplit_once('@') {
         Some((_, host)) => (true, host),
         None => (false, authority),
     };
@@ -163,22 +164,22 @@ fn check(url: &str, has_token: bool) -> Result<(), CommandError> {
             "give the webhook's whole address, best as PORTWARD_NOTIFY_URL",
         ));
     }
-    if has_token && !secure && !is_loopback(host) {
+    if has_token && !is_https && !is_loopback(host) {
         return Err(CommandError::usage(
-            format!("{TOKEN} would be sent where everybody can read it"),
+            format!("{TOKEN_VARIABLE} would be sent where everybody can read it"),
             "use an `https://` address",
         ));
     }
-    if user {
+    if has_user {
         tracing::warn!(
-            "the user name and password in `--notify-url` are not sent, and others can see them: use {TOKEN}"
+            "the user name and password in `--notify-url` are not sent, and others can see them: use {TOKEN_VARIABLE}"
         );
     }
     Ok(())
 }
 
-/// Scheme and authority of an address.
-fn parts(url: &str) -> (String, &str) {
+/// The scheme and the authority of a URL.
+fn scheme_and_authority(url: &str) -> (String, &str) {
     let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     (scheme.to_ascii_lowercase(), &rest[..end])
@@ -192,9 +193,9 @@ fn is_loopback(host: &str) -> bool {
     name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// As much of an address as may be told.
-fn shown(url: &str) -> String {
-    let (scheme, authority) = parts(url);
+/// The scheme and the host of a URL; the rest is secret.
+fn redacted(url: &str) -> String {
+    let (scheme, authority) = scheme_and_authority(url);
     let host = authority.rsplit('@').next().unwrap_or_default();
     format!("{scheme}://{host}/…")
 }
@@ -210,7 +211,7 @@ mod tests {
             "HTTPS://hooks.example.com?secret",
             "https://hooks.example.com#secret",
         ] {
-            assert_eq!(shown(url), "https://hooks.example.com/…");
+            assert_eq!(redacted(url), "https://hooks.example.com/…");
         }
         assert_eq!(format!("{:?}", Secret("secret".to_owned())), "…");
     }
@@ -229,8 +230,8 @@ mod tests {
             ("https://a b/", false, false),
             ("example.com", false, false),
         ] {
-            assert_eq!(check(url, false).is_ok(), alone, "{url}");
-            assert_eq!(check(url, true).is_ok(), with_token, "{url}");
+            assert_eq!(check_url(url, false).is_ok(), alone, "{url}");
+            assert_eq!(check_url(url, true).is_ok(), with_token, "{url}");
         }
     }
 }

@@ -1,7 +1,6 @@
-//! Where a run's answer goes: a format on stdout, reports in files, and what GitHub Actions gives a step.
+//! The destinations of a run's result: a format on stdout, report files, and the files of a step of GitHub Actions.
 //!
-//! **Owns** the choice that the arguments make, and the writing of files. **Does not** know what is in them, and how an answer
-//! looks in a format.
+//! **Owns** the choice that the arguments make, and the writing of files. **Does not** render a format.
 
 mod files;
 
@@ -10,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::{Format, OutputArgs};
 use super::exit::Exit;
-use super::streams::{complain, try_stdout};
+use super::streams::{try_write_stdout, write_error};
 use crate::model::Code;
 use files::GithubFiles;
 
@@ -26,7 +25,7 @@ impl Output {
         Self {
             format: args.format,
             reports: args.report.clone(),
-            github: GithubFiles::of_environment(),
+            github: GithubFiles::from_env(),
         }
     }
 
@@ -34,35 +33,35 @@ impl Output {
         self.format == Format::Text
     }
 
-    /// Text on stdout while a verb goes on; nothing in formats that are one document.
+    /// Prints text during a run; nothing in formats that are one document.
     pub(super) fn text(&self, text: &str) -> io::Result<()> {
         if self.is_text() || self.format == Format::Github {
-            return try_stdout(text);
+            return try_write_stdout(text);
         }
         Ok(())
     }
 
-    /// Gives a job of GitHub Actions its summary and its outputs, and the exit code for that alone.
+    /// Writes the summary and the outputs of a step of GitHub Actions, and returns the exit for that alone.
     pub(super) fn write_github(&self, summary: &str, outputs: &str) -> Exit {
         let results = self.github.write(summary, outputs).into_iter();
         let exits: Vec<Exit> = results
-            .map(|(path, result)| written(path, result))
+            .map(|(path, result)| exit_of_write(path, result))
             .collect();
-        Exit::first_of(&exits)
+        Exit::highest(&exits)
     }
 }
 
-/// Writes a report, and gives the exit code for that alone.
+/// Writes a report, and returns the exit for that alone.
 pub(super) fn write_report(path: &Path, text: &str) -> Exit {
-    written(path, files::report(path, text))
+    exit_of_write(path, files::write_report(path, text))
 }
 
-/// Tells that a file could not be written, which is how the run ends then.
-fn written(path: &Path, result: io::Result<()>) -> Exit {
+/// Prints an error where a file could not be written, and returns the exit.
+fn exit_of_write(path: &Path, result: io::Result<()>) -> Exit {
     let Err(error) = result else {
         return Exit::Done;
     };
     let message = format!("cannot write the report `{}`: {error}", path.display());
-    complain(Code::File, &message, None);
+    write_error(Code::File, &message, None);
     Exit::Failed
 }

@@ -1,7 +1,7 @@
-//! How far a run is: a line on a terminal that is drawn anew, a line now and then in a log.
+//! Progress of a run: a line that is redrawn on a terminal, and a line every ten seconds in a log.
 //!
-//! Owns the drawing on stderr and its words. What is over at once is not drawn, so that nothing flashes. Does not know how
-//! fast the service may be asked; whoever begins says how long the rest must take.
+//! **Owns** the drawing on stderr and its words. Short work is not drawn, so that nothing flashes. **Does not** know the
+//! request rates; the caller of `begin` passes the minimum time of the remaining steps.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -10,92 +10,95 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::task::JoinHandle;
 
-use super::streams::{draw, is_quiet, say};
+use super::streams::{is_quiet, set_progress_line, write_status};
 use crate::model::Site;
 use crate::render::{sanitize, span, thousands};
 
-/// How often the spinner turns: often enough to look alive, rarely enough to cost nothing.
+/// The interval of the spinner.
 const TICK: Duration = Duration::from_millis(120);
 
-/// How often a log hears of it. A short run is over before the first time.
-const EVERY: Duration = Duration::from_secs(10);
+/// The interval of lines in a log.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// What is over sooner is not drawn.
-const UNSEEN: Duration = Duration::from_millis(700);
+/// Work that ends within this time is not drawn.
+const DRAW_DELAY: Duration = Duration::from_millis(700);
 
-/// The pace so far says nothing of the rest before this: the first calls wait for connections, and then many leave at once.
-const SETTLED: Duration = Duration::from_secs(2);
+/// Before this the pace is no estimate: the first calls wait for connections, and then many are sent at once.
+const MIN_ELAPSED: Duration = Duration::from_secs(2);
 
-/// The least time that so many more steps at a site take.
-pub(super) type Least<'a> = &'a dyn Fn(&Site, usize) -> Duration;
+/// The minimum time of a number of steps at a site.
+pub(super) type MinTime<'a> = &'a dyn Fn(&Site, usize) -> Duration;
 
-/// Work that goes on.
+/// Work in progress.
 pub(super) struct Progress<'a> {
-    least: Least<'a>,
+    min_time: MinTime<'a>,
     began: Instant,
     steps: RefCell<Steps>,
-    /// `None` in a log, and when the work is over.
+    /// `None` in a log, and after the end.
     bar: RefCell<Option<Bar>>,
     is_log: bool,
 }
 
-/// Work begins. How much of it there is, is said by `more`.
-pub(super) fn begin<'a>(what: &'static str, least: Least<'a>) -> Progress<'a> {
-    tracing::info!("{what}");
+/// Begins work; `add_step` adds its steps.
+pub(super) fn begin<'a>(title: &'static str, min_time: MinTime<'a>) -> Progress<'a> {
+    tracing::info!("{title}");
     let bar = if is_quiet() { None } else { Bar::open() };
     Progress {
-        least,
+        min_time,
         began: Instant::now(),
-        steps: RefCell::new(Steps::new(what)),
+        steps: RefCell::new(Steps::new(title)),
         is_log: bar.is_none() && !is_quiet(),
         bar: RefCell::new(bar),
     }
 }
 
 impl Progress<'_> {
-    /// There is one step more to do at a site.
-    pub(super) fn more(&self, site: &Site) {
-        self.steps.borrow_mut().more(site);
-        self.show("");
+    /// Adds a step at a site.
+    pub(super) fn add_step(&self, site: &Site) {
+        self.steps.borrow_mut().add_step(site);
+        self.redraw("");
     }
 
-    /// There is no step more than is known now.
-    pub(super) fn is_all(&self) {
-        self.steps.borrow_mut().is_all = true;
-        self.show("");
+    /// Declares that no step will be added.
+    pub(super) fn set_total_final(&self) {
+        self.steps.borrow_mut().is_total_final = true;
+        self.redraw("");
     }
 
-    /// One step is done.
-    pub(super) fn step(&self, site: &Site) {
+    /// Counts a step at a site as done.
+    pub(super) fn finish_step(&self, site: &Site) {
         let elapsed = self.began.elapsed();
         let mut steps = self.steps.borrow_mut();
-        steps.step(site);
+        steps.finish_step(site);
         let line = if self.is_log {
-            steps.line_of_log(elapsed, self.least)
+            steps.log_line(elapsed, self.min_time)
         } else {
             None
         };
         drop(steps);
         if let Some(line) = line {
-            say(&line);
+            write_status(&line);
         }
-        self.show("");
+        self.redraw("");
     }
 
-    /// What is being done right now, from outside; only a terminal shows it.
+    /// Shows text behind the line on a terminal.
     pub(super) fn message(&self, text: &str) {
-        self.show(&format!("  {}", sanitize(text)));
+        self.redraw(&format!("  {}", sanitize(text)));
     }
 
-    fn show(&self, more: &str) {
+    fn redraw(&self, more: &str) {
         if let Some(bar) = &*self.bar.borrow() {
-            let line = self.steps.borrow().line(self.began.elapsed(), self.least);
+            let line = self
+                .steps
+                .borrow()
+                .line(self.began.elapsed(), self.min_time);
             bar.line.set_message(line + more);
         }
     }
 
-    /// All is done, or no longer wanted.
-    pub(super) fn end(&self) {
+    /// Ends the work and removes the line.
+    pub(super) fn finish(&self) {
         self.bar.take();
     }
 }
@@ -103,8 +106,8 @@ impl Progress<'_> {
 /// The line on a terminal.
 struct Bar {
     line: ProgressBar,
-    /// Draws it once it is worth it.
-    later: JoinHandle<()>,
+    /// Draws the line after a delay.
+    draw_task: JoinHandle<()>,
 }
 
 impl Bar {
@@ -118,57 +121,56 @@ impl Bar {
         if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
             line.set_style(style);
         }
-        let shown = line.clone();
-        let later = tokio::spawn(async move {
-            tokio::time::sleep(UNSEEN).await;
-            shown.set_draw_target(ProgressDrawTarget::stderr());
-            shown.enable_steady_tick(TICK);
-            draw(Some(shown));
+        let bar = line.clone();
+        let draw_task = tokio::spawn(async move {
+            tokio::time::sleep(DRAW_DELAY).await;
+            bar.set_draw_target(ProgressDrawTarget::stderr());
+            bar.enable_steady_tick(TICK);
+            set_progress_line(Some(bar));
         });
-        Some(Self { line, later })
+        Some(Self { line, draw_task })
     }
 }
 
-/// However the work ends, its line goes.
 impl Drop for Bar {
     fn drop(&mut self) {
-        self.later.abort();
-        draw(None);
+        self.draw_task.abort();
+        set_progress_line(None);
         self.line.finish_and_clear();
     }
 }
 
-/// What was done and what is left. Time is passed in, as a span since the work began.
+/// The steps done and left. Time is passed in, as the duration since the work began.
 struct Steps {
-    what: &'static str,
+    title: &'static str,
     total: usize,
     done: usize,
     /// Whether the total is final.
-    is_all: bool,
-    /// What is left, by site.
+    is_total_final: bool,
+    /// The steps left, by site.
     left: BTreeMap<Site, usize>,
-    /// When a log hears of it next.
+    /// The time of the next line in a log.
     next: Duration,
 }
 
 impl Steps {
-    fn new(what: &'static str) -> Self {
+    fn new(title: &'static str) -> Self {
         Self {
-            what,
+            title,
             total: 0,
             done: 0,
-            is_all: false,
+            is_total_final: false,
             left: BTreeMap::new(),
-            next: EVERY,
+            next: LOG_INTERVAL,
         }
     }
 
-    fn more(&mut self, site: &Site) {
+    fn add_step(&mut self, site: &Site) {
         self.total += 1;
         *self.left.entry(site.clone()).or_default() += 1;
     }
 
-    fn step(&mut self, site: &Site) {
+    fn finish_step(&mut self, site: &Site) {
         self.done += 1;
         if let Some(left) = self.left.get_mut(site) {
             *left = left.saturating_sub(1);
@@ -176,39 +178,38 @@ impl Steps {
     }
 
     /// `reading rules: 341 of 1,340, about 1 min 40 s left`.
-    fn line(&self, elapsed: Duration, least: Least<'_>) -> String {
-        let (what, done, total) = (self.what, thousands(self.done), thousands(self.total));
-        if !self.is_all {
-            return format!("{what}: {done} of at least {total}");
+    fn line(&self, elapsed: Duration, min_time: MinTime<'_>) -> String {
+        let (title, done, total) = (self.title, thousands(self.done), thousands(self.total));
+        if !self.is_total_final {
+            return format!("{title}: {done} of at least {total}");
         }
-        match self.remaining(elapsed, least) {
-            Some(left) => format!("{what}: {done} of {total}, about {} left", span(left)),
-            None => format!("{what}: {done} of {total}"),
+        match self.remaining(elapsed, min_time) {
+            Some(left) => format!("{title}: {done} of {total}, about {} left", span(left)),
+            None => format!("{title}: {done} of {total}"),
         }
     }
 
-    /// How long the rest takes: as long as the rates of the service make it take, or longer, where the pace so far was slower.
-    /// `None` where nothing is left, and where nothing tells.
-    fn remaining(&self, elapsed: Duration, least: Least<'_>) -> Option<Duration> {
+    /// The time left: the minimum by the rates of the service, or more where the pace so far was slower. `None` where nothing
+    /// is left, and where there is no estimate.
+    fn remaining(&self, elapsed: Duration, min_time: MinTime<'_>) -> Option<Duration> {
         let left = self.left.iter().filter(|(_, left)| **left > 0);
-        let least = left.map(|(site, left)| least(site, *left)).max()?;
+        let min_time = left.map(|(site, left)| min_time(site, *left)).max()?;
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let by_pace = (self.done > 0 && elapsed >= SETTLED).then(|| {
+        let by_pace = (self.done > 0 && elapsed >= MIN_ELAPSED).then(|| {
             let each = elapsed / number(self.done);
             each.saturating_mul(number(self.total - self.done))
         });
-        let longest = by_pace.map_or(least, |by_pace| by_pace.max(least));
-        // Something is left, so some time is.
-        (by_pace.is_some() || !least.is_zero()).then(|| longest.max(Duration::from_secs(1)))
+        let longest = by_pace.map_or(min_time, |by_pace| by_pace.max(min_time));
+        (by_pace.is_some() || !min_time.is_zero()).then(|| longest.max(Duration::from_secs(1)))
     }
 
-    /// The line to write, where it is time for one.
-    fn line_of_log(&mut self, elapsed: Duration, least: Least<'_>) -> Option<String> {
-        if elapsed < self.next || (self.is_all && self.done >= self.total) {
+    /// The line for a log, if one is due.
+    fn log_line(&mut self, elapsed: Duration, min_time: MinTime<'_>) -> Option<String> {
+        if elapsed < self.next || (self.is_total_final && self.done >= self.total) {
             return None;
         }
-        self.next = elapsed + EVERY;
-        Some(self.line(elapsed, least))
+        self.next = elapsed + LOG_INTERVAL;
+        Some(self.line(elapsed, min_time))
     }
 }
 
@@ -218,7 +219,7 @@ mod tests {
 
     use super::*;
 
-    const UNPACED: Least<'_> = &|_, _| Duration::ZERO;
+    const UNPACED: MinTime<'_> = &|_, _| Duration::ZERO;
 
     fn site() -> Site {
         Site::of_region("eu-central-1")
@@ -226,8 +227,8 @@ mod tests {
 
     fn steps(total: usize) -> Steps {
         let mut steps = Steps::new("reading rules");
-        (0..total).for_each(|_| steps.more(&site()));
-        steps.is_all = true;
+        (0..total).for_each(|_| steps.add_step(&site()));
+        steps.is_total_final = true;
         steps
     }
 
@@ -236,9 +237,9 @@ mod tests {
         let mut steps = steps(total);
         (0..total)
             .filter_map(|step| {
-                steps.step(&site());
+                steps.finish_step(&site());
                 let elapsed = Duration::from_millis((step * 1_000 / a_second) as u64);
-                steps.line_of_log(elapsed, UNPACED)
+                steps.log_line(elapsed, UNPACED)
             })
             .collect()
     }
@@ -265,8 +266,8 @@ mod tests {
     fn stall_is_not_followed_by_a_burst() {
         let mut steps = steps(10);
         let mut at = |seconds| {
-            steps.step(&site());
-            steps.line_of_log(Duration::from_secs(seconds), UNPACED)
+            steps.finish_step(&site());
+            steps.log_line(Duration::from_secs(seconds), UNPACED)
         };
         assert!(at(95).is_some());
         assert_eq!(at(96), None);
@@ -278,7 +279,7 @@ mod tests {
 
     #[test]
     fn first_estimate_uses_the_documented_rates() {
-        let paced: Least<'_> = &|site, left| {
+        let paced: MinTime<'_> = &|site, left| {
             let each = if site.region == "eu-central-1" {
                 100
             } else {
@@ -294,25 +295,25 @@ mod tests {
             "reading rules: 0 of 300, about 30 s left"
         );
         // Twenty that left at once promise nothing.
-        (0..20).for_each(|_| steps.step(&site()));
+        (0..20).for_each(|_| steps.finish_step(&site()));
         assert_eq!(
             steps.line(now, paced),
             "reading rules: 20 of 300, about 28 s left"
         );
         // Slower than the rates permit.
-        let later = Duration::from_secs(10);
+        let draw_task = Duration::from_secs(10);
         assert_eq!(
-            steps.line(later, paced),
+            steps.line(draw_task, paced),
             "reading rules: 20 of 300, about 2 min 20 s left"
         );
         // Regions are asked side by side.
         let far = Site::of_region("us-east-1");
-        (0..200).for_each(|_| steps.more(&far));
+        (0..200).for_each(|_| steps.add_step(&far));
         assert_eq!(
             steps.line(now, paced),
             "reading rules: 20 of 500, about 1 min left"
         );
-        steps.is_all = false;
+        steps.is_total_final = false;
         assert_eq!(steps.line(now, paced), "reading rules: 20 of at least 500");
     }
 
@@ -323,12 +324,12 @@ mod tests {
         ) {
             let mut steps = steps(total);
             let done = done % total;
-            (0..done).for_each(|_| steps.step(&site()));
-            let least: Least<'_> = &|_, left| Duration::from_millis(left as u64 * each);
+            (0..done).for_each(|_| steps.finish_step(&site()));
+            let min_time: MinTime<'_> = &|_, left| Duration::from_millis(left as u64 * each);
             let elapsed = Duration::from_millis(millis);
-            prop_assert!(!steps.line(elapsed, least).contains(" 0 s left"));
+            prop_assert!(!steps.line(elapsed, min_time).contains(" 0 s left"));
             let left = Duration::from_millis((total - done) as u64 * each);
-            prop_assert!(steps.remaining(elapsed, least).unwrap_or_default() >= left);
+            prop_assert!(steps.remaining(elapsed, min_time).unwrap_or_default() >= left);
         }
     }
 }

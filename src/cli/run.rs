@@ -1,7 +1,6 @@
-//! A run, from its first step to its answer.
+//! The state of a run.
 //!
-//! **Owns** what is known of it: each step adds its part, and what is shown in the end, in whatever format, is taken from
-//! here. **Does not** show anything.
+//! **Owns** the data that the steps of a verb collect and that every format is rendered from. **Does not** print anything.
 
 use std::path::Path;
 use std::time::Instant;
@@ -21,29 +20,27 @@ use crate::render::notification::Message;
 
 /// One run of a verb.
 pub(super) struct Run {
-    /// As it is typed.
     pub(super) verb: String,
-    /// The configuration, as it was named; empty where the verb has none.
+    /// The path of the configuration; empty where the verb has none.
     config: String,
-    /// When the work began.
-    pub(super) began: Instant,
+    pub(super) started: Instant,
     pub(super) facts: Facts,
-    /// Why it could not go on, where it could not.
+    /// The error that ended it.
     error: Option<Problem>,
     pub(super) problems: Vec<Problem>,
-    /// What the guards refuse. None: the plan may be carried out.
+    /// The refusals of the guards.
     pub(super) refusals: Vec<Refusal>,
-    /// What the policies say; some of it may refuse the plan.
+    /// The findings of the policies, some of which may refuse the plan.
     pub(super) findings: Findings,
     pub(super) plan: Option<Plan>,
-    /// The calls, where there were any.
+    /// The calls of the run and of its plan.
     pub(super) cost: Option<Cost>,
-    /// What became of the plan, where it was carried out.
+    /// The results, if the plan was executed.
     pub(super) report: Option<Report>,
-    /// How it ends, as far as that is known.
+    /// The exit so far.
     pub(super) exit: Exit,
-    /// What a notification would say, once the answer was shown.
-    pub(super) message: Option<Message>,
+    /// The notification, once the result was shown.
+    pub(super) notification: Option<Message>,
 }
 
 impl Run {
@@ -51,10 +48,10 @@ impl Run {
         Self {
             verb: verb.to_owned(),
             config: config.map_or_else(String::new, |path| path.to_string_lossy().into_owned()),
-            began: Instant::now(),
+            started: Instant::now(),
             facts: Facts {
                 provenance: Provenance {
-                    commit: commit(),
+                    commit: ci_commit(),
                     ..Provenance::default()
                 },
                 ..Facts::default()
@@ -67,12 +64,12 @@ impl Run {
             cost: None,
             report: None,
             exit: Exit::Done,
-            message: None,
+            notification: None,
         }
     }
 
-    /// Takes when a plan was made, and for what.
-    pub(super) fn made(&mut self, at: OffsetDateTime, scope: &Scope) {
+    /// Records when a plan was made, and its scope.
+    pub(super) fn set_provenance(&mut self, at: OffsetDateTime, scope: &Scope) {
         let named = scope
             .accounts
             .iter()
@@ -84,8 +81,8 @@ impl Run {
         origin.regions.clone_from(&scope.regions);
     }
 
-    /// Takes the calls that a connection counted.
-    pub(super) fn count(&mut self, counts: &CallCounts) {
+    /// Records the calls that a connection counted.
+    pub(super) fn set_calls(&mut self, counts: &CallCounts) {
         let calls = counts.iter().map(|(action, answers)| Calls {
             action: action.to_owned(),
             answered: answers.answered,
@@ -95,12 +92,12 @@ impl Run {
         self.facts.calls = calls.collect();
     }
 
-    /// Whether a guard or a policy stands in the way.
+    /// Whether a guard or a policy refuses the plan.
     pub(super) fn is_refused(&self) -> bool {
         !self.refusals.is_empty() || self.findings.has_refusal()
     }
 
-    /// It ends without an answer. What it had found until then is none, and is not reported as one.
+    /// Ends the run with an error. Its plan and findings are discarded, so that no report presents them as a result.
     pub(super) fn fail(&mut self, error: &RunError) {
         (self.exit, self.error, self.problems) = match error {
             RunError::Invalid(diagnostics) => (Exit::Config, None, problems(diagnostics)),
@@ -114,12 +111,12 @@ impl Run {
         (self.plan, self.cost, self.report) = (None, None, None);
     }
 
-    /// This holds as well of how it ends.
-    pub(super) fn end(&mut self, exit: Exit) {
-        self.exit = Exit::first_of(&[self.exit, exit]);
+    /// Adds an exit; the one with the highest precedence remains.
+    pub(super) fn add_exit(&mut self, exit: Exit) {
+        self.exit = Exit::highest(&[self.exit, exit]);
     }
 
-    /// What there is to show.
+    /// The data for the formats.
     pub(super) fn view(&self) -> json::Run<'_> {
         json::Run {
             verb: &self.verb,
@@ -137,8 +134,8 @@ impl Run {
     }
 }
 
-/// The commit that GitHub or GitLab runs a job for.
-fn commit() -> Option<String> {
+/// The commit of a job of GitHub or GitLab.
+fn ci_commit() -> Option<String> {
     let variables = ["GITHUB_SHA", "CI_COMMIT_SHA"];
     let mut values = variables.iter().filter_map(|name| std::env::var(name).ok());
     values.find(|value| !value.is_empty())

@@ -1,7 +1,7 @@
-//! `--shard K/N`: a fleet worked on by several processes, each on its own part.
+//! `--shard K/N`: several processes work on a fleet, each on its own part.
 //!
-//! Owns which part is ours and what is narrowed to it. Does not narrow before the whole scope was judged: what the
-//! configuration expects, what is missing and what nothing declares is decided on all instances.
+//! **Owns** the choice of the shard and the narrowing to it. **Does not** narrow before the configuration is resolved: what it
+//! expects, what is missing and what is undeclared is decided on all instances.
 
 use std::env;
 use std::ffi::OsString;
@@ -13,7 +13,7 @@ use super::error::CommandError;
 use crate::lightsail::Rate;
 use crate::model::{Desired, Shard};
 
-/// Where Kubernetes tells a pod of an indexed Job which one it is, from 0.
+/// The variable with the index of a pod of an indexed Job of Kubernetes, from 0.
 const COMPLETION_INDEX: &str = "JOB_COMPLETION_INDEX";
 
 #[derive(Args, Debug)]
@@ -34,17 +34,17 @@ pub(super) struct ShardArgs {
 }
 
 impl ShardArgs {
-    /// Our part; `None` is the whole.
-    pub(super) fn chosen(&self) -> Result<Option<Shard>, CommandError> {
+    /// The shard of this process; `None` is the whole fleet.
+    pub(super) fn shard(&self) -> Result<Option<Shard>, CommandError> {
         match self.shards {
             None => Ok(self.shard),
-            Some(of) => indexed(of, env::var_os(COMPLETION_INDEX)).map(Some),
+            Some(count) => from_completion_index(count, env::var_os(COMPLETION_INDEX)).map(Some),
         }
     }
 }
 
-/// The part of a pod of an indexed Job.
-fn indexed(of: u16, index: Option<OsString>) -> Result<Shard, CommandError> {
+/// The shard of a pod of an indexed Job.
+fn from_completion_index(count: u16, index: Option<OsString>) -> Result<Shard, CommandError> {
     let Some(index) = index else {
         return Err(CommandError::usage(
             format!("`--shards` needs `{COMPLETION_INDEX}`, which is not set"),
@@ -55,20 +55,20 @@ fn indexed(of: u16, index: Option<OsString>) -> Result<Shard, CommandError> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let index = text.parse::<u16>().ok().filter(|_| digits);
     index
-        .and_then(|index| Shard::new(index.checked_add(1)?, of))
+        .and_then(|index| Shard::new(index.checked_add(1)?, count))
         .ok_or_else(|| {
             CommandError::usage(
                 format!(
                     "`{COMPLETION_INDEX}` is `{text}`, which is none of 0 to {}",
-                    of - 1
+                    count - 1
                 ),
                 "let `--shards` be the number of completions of the Job",
             )
         })
 }
 
-/// Keeps what belongs to a shard. What does not exist belongs to one by the name that the configuration gives it, so that
-/// the reports of all shards together have it once.
+/// Keeps the instances of a shard. A missing instance belongs to a shard by its name in the configuration, so that the
+/// reports of all shards together have it once.
 pub(super) fn narrow(desired: &mut Desired, shard: Shard) {
     desired.instances.retain(|id, _| shard.holds(id));
     desired.undecided.retain(|id, _| shard.holds(id));
@@ -81,8 +81,8 @@ pub(super) fn narrow(desired: &mut Desired, shard: Shard) {
 }
 
 impl ConnectionArgs {
-    /// These, with our share of the request rates where none was asked for: all shards together stay within one budget.
-    pub(super) fn shared(&self, shard: Option<Shard>) -> Self {
+    /// The same arguments; without `--rate` with the share of a shard, so that all shards together stay within the request rates.
+    pub(super) fn with_shard_rate(&self, shard: Option<Shard>) -> Self {
         let mut args = self.clone();
         let share = shard.and_then(|shard| Rate::of_share(1.0 / f64::from(shard.of())));
         args.rate = args.rate.or(share);
@@ -96,12 +96,12 @@ mod tests {
 
     #[test]
     fn job_index_counts_from_zero() {
-        let shard = |index: &str| indexed(8, Some(index.into())).ok();
+        let shard = |index: &str| from_completion_index(8, Some(index.into())).ok();
         assert_eq!(shard("0"), Shard::new(1, 8));
         assert_eq!(shard("7"), Shard::new(8, 8));
         for wrong in ["8", "-1", "", "+1", "x", "65535"] {
             assert_eq!(shard(wrong), None, "{wrong}");
         }
-        assert!(indexed(8, None).is_err());
+        assert!(from_completion_index(8, None).is_err());
     }
 }

@@ -1,13 +1,13 @@
-//! The signals that ask a run to end: SIGINT, SIGTERM and SIGHUP.
+//! The signals that end a run: SIGINT, SIGTERM and SIGHUP.
 //!
-//! **Owns** the listening, and which exit code each of them stands for. A terminal or a session that goes away (SIGHUP) ends
-//! a run just as SIGTERM does. **Does not** decide what ending means.
+//! **Owns** the handlers, and the exit code of each signal. SIGHUP ends a run as SIGTERM does. **Does not** decide what must
+//! be finished.
 
 use std::pin::pin;
 
 use super::error::CommandError;
 use super::exit::Exit;
-use super::streams::say;
+use super::streams::write_status;
 use crate::apply::Stop;
 
 /// One signal.
@@ -26,7 +26,6 @@ pub(super) enum Signal {
 }
 
 impl Signal {
-    /// The exit code that it stands for.
     pub(super) fn exit(self) -> Exit {
         match self {
             Self::Interrupt => Exit::Interrupted,
@@ -34,14 +33,14 @@ impl Signal {
         }
     }
 
-    /// Whether a second one ends the process at once. A hang-up never does: the kernel and the shell both send one when a
-    /// terminal is closed, and nobody is there who insists.
-    pub(super) fn insists(self) -> bool {
+    /// Whether a second signal ends the process at once. SIGHUP does not: the kernel and the shell both send one when a terminal
+    /// is closed.
+    pub(super) fn forces_exit(self) -> bool {
         self != Self::HangUp
     }
 }
 
-/// Hears every signal from the moment that it is made, whether or not anybody waits for one.
+/// Receives signals from its creation on, even while nothing waits for one.
 pub(super) struct Signals(#[cfg(unix)] Option<unix::Streams>);
 
 impl Signals {
@@ -57,7 +56,7 @@ impl Signals {
     pub(super) async fn next(&mut self) -> Signal {
         match &mut self.0 {
             Some(streams) => streams.next().await,
-            // Without handlers the operating system's own apply.
+            // Without handlers the default actions of the operating system apply.
             None => std::future::pending().await,
         }
     }
@@ -71,8 +70,7 @@ impl Signals {
         }
     }
 
-    /// Works until a signal ends it, for work that leaves nothing behind which would have to be finished. `message` says then
-    /// what was interrupted.
+    /// Runs work that a signal may cancel at any time; the error then has this message.
     pub(super) async fn interruptible<T, E: From<CommandError>>(
         &mut self,
         message: &str,
@@ -85,31 +83,31 @@ impl Signals {
         }
     }
 
-    /// Works to the end, for work that must finish what is in flight: the first signal sets `stop`, and whoever insists ends the
-    /// process at once, after `quit`. Says which signal came first.
-    pub(super) async fn stopping<T>(
+    /// Runs work that must finish its calls in flight: the first signal sets `stop`, and a second one calls `quit` and ends the
+    /// process. Returns the first signal.
+    pub(super) async fn run_gracefully<T>(
         &mut self,
         stop: &Stop,
         quit: fn(),
         work: impl Future<Output = T>,
     ) -> (T, Option<Signal>) {
         let mut work = pin!(work);
-        let (mut first, mut insisted) = (None, false);
+        let (mut first, mut has_forced) = (None, false);
         loop {
             let signal = tokio::select! {
                 biased;
                 done = &mut work => return (done, first),
                 signal = self.next() => signal,
             };
-            if insisted && signal.insists() {
+            if has_forced && signal.forces_exit() {
                 quit();
                 std::process::exit(i32::from(signal.exit().code()));
             }
-            insisted |= signal.insists();
+            has_forced |= signal.forces_exit();
             if first.is_none() {
                 first = Some(signal);
                 stop.set();
-                say(match signal {
+                write_status(match signal {
                     Signal::Interrupt => {
                         "Stopping: calls in flight will be finished; press Ctrl-C again to quit now"
                     }
@@ -122,7 +120,7 @@ impl Signals {
     }
 }
 
-/// Works until a signal ends it, for work that leaves nothing behind which would have to be finished.
+/// Runs work that a signal may cancel at any time.
 pub(super) async fn interruptible<T, E: From<CommandError>>(
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
@@ -147,7 +145,7 @@ mod unix {
 
     impl Streams {
         pub(super) fn open() -> Option<Self> {
-            // To be asked before the first handler is there, which is what it would then find.
+            // Must be read before the first handler replaces the disposition.
             let outlives = outlives_terminal();
             Some(Self {
                 interrupt: signal(SignalKind::interrupt()).ok()?,

@@ -1,7 +1,6 @@
-//! Stdout and stderr: one place that writes to either.
+//! Output to stdout and stderr.
 //!
-//! Owns what happens when nobody reads on or the disk is full, and that foreign text is harmless where people see it. Does not decide what
-//! is said.
+//! **Owns** the errors of writes, and the sanitizing of foreign text. **Does not** word messages.
 
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,27 +15,27 @@ use crate::config::Diagnostic;
 use crate::model::{Code, sanitize_lines};
 use crate::render::{sanitize, wrap};
 
-/// The line on a terminal that is drawn anew while a run goes on, where there is one.
-static DRAWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
+/// The progress line on a terminal, if there is one.
+static PROGRESS_LINE: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
-/// This line is drawn anew from now on, or none.
-pub(super) fn draw(line: Option<ProgressBar>) {
-    *DRAWN.lock().unwrap_or_else(PoisonError::into_inner) = line;
+/// Sets or removes the progress line.
+pub(super) fn set_progress_line(line: Option<ProgressBar>) {
+    *PROGRESS_LINE.lock().unwrap_or_else(PoisonError::into_inner) = line;
 }
 
-/// Writes to stderr, above the line that is drawn anew.
+/// Writes to stderr, above the progress line.
 fn to_stderr(text: &str) {
     let write = || {
         let _ = anstream::stderr().lock().write_all(text.as_bytes());
     };
-    let drawn = DRAWN.lock().unwrap_or_else(PoisonError::into_inner);
-    match &*drawn {
+    let progress = PROGRESS_LINE.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*progress {
         Some(line) => line.suspend(write),
         None => write(),
     }
 }
 
-/// Whether nothing shall be said that is neither a change, nor a difference, nor trouble.
+/// Whether only changes, differences and errors are printed.
 static QUIET: AtomicBool = AtomicBool::new(false);
 
 pub(super) fn set_quiet(quiet: bool) {
@@ -47,31 +46,31 @@ pub(super) fn is_quiet() -> bool {
     QUIET.load(Ordering::Relaxed)
 }
 
-/// A note on stderr, which a quiet run leaves out.
+/// Writes a note to stderr; a quiet run omits it.
 pub(super) fn note(text: &str) {
     if !is_quiet() {
-        say(&format!("note: {text}"));
+        write_status(&format!("note: {text}"));
     }
 }
 
-/// A warning on stderr.
+/// Writes a warning to stderr.
 pub(super) fn caution(text: &str) {
-    say(&format!("warning: {text}"));
+    write_status(&format!("warning: {text}"));
 }
 
-/// A line on stderr that is neither data nor an error, and that a quiet run has as well.
-pub(super) fn say(line: &str) {
+/// Writes a line to stderr, even in a quiet run.
+pub(super) fn write_status(line: &str) {
     let line = wrap(&sanitize(line), stderr_width());
     to_stderr(&format!("{line}\n"));
 }
 
-/// Sentences, broken where stdout ends.
-pub(super) fn fit(text: &str) -> String {
+/// Wraps sentences to the width of stdout.
+pub(super) fn wrap_to_stdout(text: &str) -> String {
     wrap(text, stdout_width())
 }
 
-/// An error and its hint on stderr.
-pub(super) fn complain(code: Code, message: &str, hint: Option<&str>) {
+/// Writes an error and its hint to stderr.
+pub(super) fn write_error(code: Code, message: &str, hint: Option<&str>) {
     let style = anstyle::AnsiColor::Red.on_default().bold();
     let mut text = format!("{style}error[{code}]:{style:#} {}\n", sanitize(message));
     if let Some(hint) = hint {
@@ -82,15 +81,15 @@ pub(super) fn complain(code: Code, message: &str, hint: Option<&str>) {
     to_stderr(&wrap(&text, stderr_width()));
 }
 
-/// Warnings on a configuration on stderr.
-pub(super) fn warn(warnings: &[Diagnostic]) {
+/// Writes the warnings of a configuration to stderr.
+pub(super) fn write_warnings(warnings: &[Diagnostic]) {
     for warning in warnings {
-        diagnostics(&format!("{}\n", warning.render(true)));
+        write_diagnostics(&format!("{}\n", warning.render(true)));
     }
 }
 
-/// Rendered problems of a configuration on stderr. Sentences are broken where a line ends; what is quoted from a file is not.
-pub(super) fn diagnostics(text: &str) {
+/// Writes rendered diagnostics to stderr. Sentences are wrapped; lines quoted from a file are not.
+pub(super) fn write_diagnostics(text: &str) {
     let width = stderr_width();
     let is_sentence = |line: &str| {
         let plain = strip_str(line).to_string();
@@ -108,8 +107,8 @@ pub(super) fn diagnostics(text: &str) {
     to_stderr(&lines.collect::<String>());
 }
 
-/// Help, version or a usage error, as clap words them.
-pub(super) fn clap_message(error: &clap::Error, hint: Option<&str>) -> Exit {
+/// Writes help, the version or a usage error of clap.
+pub(super) fn write_clap_message(error: &clap::Error, hint: Option<&str>) -> Exit {
     let text = error.render();
     if error.use_stderr() {
         // What was typed may come from a pipeline's variables, line breaks included.
@@ -120,14 +119,14 @@ pub(super) fn clap_message(error: &clap::Error, hint: Option<&str>) -> Exit {
         to_stderr(&wrap(&text, stderr_width()));
         return Exit::Usage;
     }
-    to_stdout(&text.to_string())
+    write_stdout(&text.to_string())
 }
 
-/// Writes data, and gives the exit code for that alone. Whoever closed the pipe has seen enough.
-pub(super) fn to_stdout(text: &str) -> Exit {
-    match try_stdout(text) {
+/// Writes data, and returns the exit for that alone. A closed pipe is no error.
+pub(super) fn write_stdout(text: &str) -> Exit {
+    match try_write_stdout(text) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            complain(
+            write_error(
                 Code::File,
                 &format!("cannot write to stdout: {error}"),
                 None,
@@ -138,8 +137,8 @@ pub(super) fn to_stdout(text: &str) -> Exit {
     }
 }
 
-/// Writes data that somebody has to see before the run goes on.
-pub(super) fn try_stdout(text: &str) -> io::Result<()> {
+/// Writes data, and returns every error.
+pub(super) fn try_write_stdout(text: &str) -> io::Result<()> {
     if text.is_empty() {
         return Ok(());
     }

@@ -1,18 +1,18 @@
-//! The terminal: whether there is one to ask a question on, and how wide it is.
+//! The terminal: whether there is one, its width, and its input.
 //!
-//! **Owns** its width, and that only what is typed after a question answers it. **Does not** word questions.
+//! **Owns** that only input after a question answers it. **Does not** word questions.
 
 use std::io::{self, IsTerminal as _};
 
 use crate::render::DEFAULT_WIDTH;
 
-/// Whether somebody can read a question and answer it.
-pub(super) fn is_there() -> bool {
+/// Whether a user can read and answer a question.
+pub(super) fn is_interactive() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// A line that is longer is hard to read, however wide the window is.
-const WIDEST: usize = 120;
+/// Longer lines are hard to read.
+const MAX_WIDTH: usize = 120;
 
 /// Columns of stdout, and of a log or a file where it is no terminal.
 pub(super) fn stdout_width() -> usize {
@@ -25,33 +25,35 @@ pub(super) fn stderr_width() -> usize {
 }
 
 fn width(size: Option<(terminal_size::Width, terminal_size::Height)>) -> usize {
-    size.map_or(DEFAULT_WIDTH, |(width, _)| usize::from(width.0).min(WIDEST))
+    size.map_or(DEFAULT_WIDTH, |(width, _)| {
+        usize::from(width.0).min(MAX_WIDTH)
+    })
 }
 
-/// Throws away what was typed and not read yet: it was meant for something else.
+/// Discards unread input, which was typed before the question.
 #[cfg(unix)]
-pub(super) fn forget_typed() -> io::Result<()> {
+pub(super) fn discard_input() -> io::Result<()> {
     use rustix::termios::{QueueSelector, tcflush};
     Ok(tcflush(io::stdin(), QueueSelector::IFlush)?)
 }
 
-/// There is no way to throw it away here.
+/// Unread input cannot be discarded here.
 #[cfg(not(unix))]
-pub(super) fn forget_typed() -> io::Result<()> {
+pub(super) fn discard_input() -> io::Result<()> {
     Ok(())
 }
 
-/// The next line that is typed, without its end; `None` where the input ends. It is waited for on a thread of its own, which
-/// does not hold the end of the process back.
-pub(super) async fn line() -> io::Result<Option<String>> {
-    tokio::task::spawn_blocking(read_line)
+/// The next line of input, without its end; `None` at the end of the input. Another thread reads it, which does not delay
+/// the end of the process.
+pub(super) async fn read_line() -> io::Result<Option<String>> {
+    tokio::task::spawn_blocking(read_line_blocking)
         .await
         .map_err(io::Error::other)?
 }
 
-/// Reads byte by byte and keeps nothing back: what the standard library has read ahead could not be thrown away.
+/// Reads byte by byte: bytes that the standard library buffers could not be discarded.
 #[cfg(unix)]
-fn read_line() -> io::Result<Option<String>> {
+fn read_line_blocking() -> io::Result<Option<String>> {
     use std::fs::File;
     use std::io::Read as _;
     use std::os::fd::AsFd as _;
@@ -73,8 +75,8 @@ fn read_line() -> io::Result<Option<String>> {
 }
 
 #[cfg(not(unix))]
-fn read_line() -> io::Result<Option<String>> {
+fn read_line_blocking() -> io::Result<Option<String>> {
     let mut line = String::new();
-    let bytes = io::stdin().read_line(&mut line)?;
+    let bytes = io::stdin().read_line_blocking(&mut line)?;
     Ok((bytes > 0).then(|| line.trim_end_matches(['\r', '\n']).to_owned()))
 }

@@ -1,12 +1,12 @@
-//! Earlier runs that were cut off, as their receipts tell.
+//! Earlier runs that did not end, by their receipts.
 //!
-//! **Owns** naming them on stderr and in reports, with the command that undoes them. **Does not** undo anything.
+//! **Owns** the warnings on stderr and in reports, with the command that undoes such a run. **Does not** undo anything.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::streams::{caution, say};
+use super::streams::{caution, write_status};
 use crate::apply::receipt::{self, Unconfirmed, unconfirmed, unfinished_runs};
 use crate::model::{Code, instant};
 use crate::render::json::Problem;
@@ -19,26 +19,26 @@ pub(super) struct ReceiptsArgs {
     pub(super) receipts: PathBuf,
 }
 
-/// Names the runs that had to be confirmed and were not, whatever this one finds. Gives the same for reports.
-/// `config` is the configuration of this run, which says how to reach accounts.
-pub(super) fn name_unconfirmed(folder: &Path, config: &Path) -> Vec<Problem> {
+/// Warns of runs that had to be confirmed and were not, and returns the warnings for reports. `config` is the configuration of
+/// this run, which the command for a rollback names.
+pub(super) fn report_unconfirmed(folder: &Path, config: &Path) -> Vec<Problem> {
     let runs = match unconfirmed(folder) {
         Ok(runs) => runs,
         Err(error) => {
-            tracing::warn!("{}", unlisted(folder, &error));
+            tracing::warn!("{}", list_error(folder, &error));
             return Vec::new();
         }
     };
-    let told = |run: &Unconfirmed| {
-        let text = text(run, config);
-        caution(&text);
-        Problem::warning(Code::Receipt, text)
+    let report = |run: &Unconfirmed| {
+        let message = message(run, config);
+        caution(&message);
+        Problem::warning(Code::Receipt, message)
     };
-    runs.iter().map(told).collect()
+    runs.iter().map(report).collect()
 }
 
-fn text(run: &Unconfirmed, config: &Path) -> String {
-    let path = quoted(&run.path);
+fn message(run: &Unconfirmed, config: &Path) -> String {
+    let path = shell_quoted(&run.path);
     let receipt = match &run.receipt {
         Ok(receipt) => receipt,
         Err(damage) => {
@@ -55,7 +55,7 @@ fn text(run: &Unconfirmed, config: &Path) -> String {
     }
     let names_account = receipt.writes().iter().any(|one| one.id.account.is_some());
     let config = if names_account {
-        format!(" -c {}", quoted(config))
+        format!(" -c {}", shell_quoted(config))
     } else {
         String::new()
     };
@@ -65,12 +65,12 @@ fn text(run: &Unconfirmed, config: &Path) -> String {
     )
 }
 
-/// Names the other runs that were cut off before this one.
-pub(super) fn name_cut_off(folder: &Path) {
+/// Names the other runs that did not end.
+pub(super) fn report_unfinished(folder: &Path) {
     let receipts = match unfinished_runs(folder) {
         Ok(receipts) => receipts,
         Err(error) => {
-            tracing::warn!("{}", unlisted(folder, &error));
+            tracing::warn!("{}", list_error(folder, &error));
             return;
         }
     };
@@ -78,30 +78,30 @@ pub(super) fn name_cut_off(folder: &Path) {
         let path = path.display();
         match receipt {
             Ok(receipt) if receipt.died_unconfirmed() => {}
-            Ok(receipt) => say(&format!(
+            Ok(receipt) => write_status(&format!(
                 "an earlier run was cut off, or is still going on: {path} ({} writes, {} of them without an answer)",
                 receipt.writes().len(),
                 receipt.unfinished().len()
             )),
-            Err(damage) => say(&format!("the receipt {path} cannot be read: {damage}")),
+            Err(damage) => write_status(&format!("the receipt {path} cannot be read: {damage}")),
         }
     }
 }
 
-fn unlisted(folder: &Path, error: &std::io::Error) -> String {
+fn list_error(folder: &Path, error: &std::io::Error) -> String {
     let folder = folder.display();
     format!("cannot look for receipts of earlier runs in `{folder}`: {error}")
 }
 
-/// A path as a shell takes it.
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
+/// A path, quoted for a shell.
+fn shell_quoted(path: &Path) -> String {
+    let message = path.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
-    if text.chars().all(plain) && !text.starts_with('-') {
-        return text;
+    if message.chars().all(plain) && !message.starts_with('-') {
+        return message;
     }
-    let dash = if text.starts_with('-') { "./" } else { "" };
-    format!("'{dash}{}'", text.replace('\'', "'\\''"))
+    let dash = if message.starts_with('-') { "./" } else { "" };
+    format!("'{dash}{}'", message.replace('\'', "'\\''"))
 }
 
 #[cfg(test)]
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn printed_paths_are_quoted_for_a_shell() {
-        for (path, text) in [
+        for (path, message) in [
             (
                 ".portward/receipts/20260101T000000Z-1.jsonl",
                 ".portward/receipts/20260101T000000Z-1.jsonl",
@@ -120,7 +120,7 @@ mod tests {
             ("-r", "'./-r'"),
             ("$(x)", "'$(x)'"),
         ] {
-            assert_eq!(quoted(path.as_ref()), text);
+            assert_eq!(shell_quoted(path.as_ref()), message);
         }
     }
 }

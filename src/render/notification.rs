@@ -21,7 +21,7 @@ pub(crate) struct Message {
     /// The JSON object.
     pub body: String,
     /// Whether something differs, failed or was changed.
-    pub matters: bool,
+    pub is_noteworthy: bool,
 }
 
 #[derive(Serialize)]
@@ -80,7 +80,7 @@ pub(crate) fn message(run: &Run<'_>, exit_code: u8) -> Message {
         writes,
     });
     let body = Body {
-        text: powerless(&words(run, exit_code, shard.as_deref(), &differing, writes)),
+        text: escape_for_chat(&words(run, exit_code, shard.as_deref(), &differing, writes)),
         verb: run.verb,
         exit_code,
         shard,
@@ -89,7 +89,7 @@ pub(crate) fn message(run: &Run<'_>, exit_code: u8) -> Message {
     };
     Message {
         body: serde_json::to_string(&body).expect("strings and numbers are always JSON"),
-        matters: exit_code != 0 || writes > 0,
+        is_noteworthy: exit_code != 0 || writes > 0,
     }
 }
 
@@ -128,7 +128,7 @@ fn words(
 }
 
 /// Text that Slack and its kind take for text: no mention, no link, no channel. Line breaks are ours.
-fn powerless(text: &str) -> String {
+fn escape_for_chat(text: &str) -> String {
     let lines: Vec<String> = text
         .split('\n')
         .map(|line| {
@@ -170,6 +170,6 @@ mod tests {
             text.starts_with("portward drift: could not do the job: "),
             "{text}"
         );
-        assert!(message.matters && body["summary"].is_null());
+        assert!(message.is_noteworthy && body["summary"].is_null());
     }
 }

@@ -308,7 +308,7 @@ fn every_error_code_has_a_section_in_order() {
 #[test]
 fn exit_status_tables_are_complete() {
     let expected: BTreeSet<u8> = (0..=u8::MAX)
-        .filter(|code| Exit::of_code(*code).is_some())
+        .filter(|code| Exit::from_code(*code).is_some())
         .collect();
     for name in ["README.md", "docs/src/verbs.md"] {
         let rows = table(&page(name), "Exit codes");

@@ -50,7 +50,7 @@ impl Revision {
         ])
         .map_err(|error| {
             CommandError::failed(format!("cannot find the revision `{shown}`: {error}"))
-                .of_kind(Code::NotFound)
+                .with_code(Code::NotFound)
                 .with_hint(Some(
                     "is this a repository, and is the revision fetched?".into(),
                 ))
@@ -60,7 +60,7 @@ impl Revision {
         if path.starts_with("./") || path.starts_with("../") {
             let here = git(&["rev-parse", "--show-prefix"]).map_err(|error| {
                 CommandError::failed(format!("cannot find the directory: {error}"))
-                    .of_kind(Code::NotFound)
+                    .with_code(Code::NotFound)
             })?;
             from_top.push(String::from_utf8_lossy(&here).trim_end_matches('\n'));
         }
@@ -73,7 +73,7 @@ impl Revision {
         revision.index(path.parent().unwrap_or(Path::new("")))?;
         if !revision.files.contains_key(&path) {
             let shown = revision.display_name(&path);
-            return Err(CommandError::failed(format!("there is no file `{shown}`")).of_kind(Code::NotFound).with_hint(Some(
+            return Err(CommandError::failed(format!("there is no file `{shown}`")).with_code(Code::NotFound).with_hint(Some(
                 "the path is from the top of the repository; `./` makes it relative to this directory"
                     .to_owned(),
             )));
@@ -85,7 +85,7 @@ impl Revision {
     fn index(&mut self, directory: &Path) -> Result<(), CommandError> {
         let failed = |error| {
             let message = format!("cannot list the files of `{}`: {error}", self.shown);
-            CommandError::failed(message).of_kind(Code::File)
+            CommandError::failed(message).with_code(Code::File)
         };
         let below = format!("{}/", directory.display());
         let mut args = vec!["ls-tree", "-r", "-z", "--full-tree", &self.id];

@@ -61,7 +61,7 @@ pub(super) fn is_json(text: &str) -> bool {
 /// Reads a document in JSON.
 pub(super) fn read(text: &str, shown: &str, state: DocumentState) -> Result<Content, CommandError> {
     let wrong = |why: String| {
-        CommandError::failed(format!("cannot read `{shown}`: {why}")).of_kind(Code::Document)
+        CommandError::failed(format!("cannot read `{shown}`: {why}")).with_code(Code::Document)
     };
     if text.trim_start().starts_with('[') {
         return serde_json::from_str(text)

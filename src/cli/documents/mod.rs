@@ -60,7 +60,7 @@ pub(super) fn open(text: &str) -> Result<Opened, RunError> {
     let (name, state) = state_of(text);
     let content = if name == "-" {
         let bytes = crate::input::read_stream(std::io::stdin()).map_err(|error| {
-            CommandError::failed(format!("cannot read stdin: {error}")).of_kind(Code::File)
+            CommandError::failed(format!("cannot read stdin: {error}")).with_code(Code::File)
         })?;
         let stdin = Stdin(bytes);
         recognise(&stdin, Path::new("stdin"), state)?
@@ -97,11 +97,11 @@ pub(super) fn inventory(path: &Path) -> Result<Inventory, CommandError> {
     };
     let text = text.map_err(|error| {
         CommandError::failed(format!("cannot read the inventory `{shown}`: {error}"))
-            .of_kind(Code::File)
+            .with_code(Code::File)
     })?;
     Inventory::parse(&text).map_err(|error| {
         CommandError::failed(format!("`{shown}`: {error}"))
-            .of_kind(Code::Document)
+            .with_code(Code::Document)
             .with_hint(Some("`portward inventory` writes one".to_owned()))
     })
 }
@@ -126,7 +126,7 @@ fn recognise(
 ) -> Result<Content, RunError> {
     let shown = files.display_name(path);
     let bytes = files.read(path).map_err(|error| {
-        CommandError::failed(format!("cannot read `{shown}`: {error}")).of_kind(Code::File)
+        CommandError::failed(format!("cannot read `{shown}`: {error}")).with_code(Code::File)
     })?;
     let json = std::str::from_utf8(&bytes)
         .ok()

@@ -41,7 +41,7 @@ impl Fleet {
         // As if the tag were there.
         let value = lease
             .value()
-            .map_err(|error| CommandError::failed(error.to_string()).of_kind(Code::Internal))?;
+            .map_err(|error| CommandError::failed(error.to_string()).with_code(Code::Internal))?;
         let mut tagged = instance.clone();
         tagged.tags.insert(lease.id.tag_key(), value);
         for lease in replaced {
@@ -118,11 +118,11 @@ fn is_declared(lease: &Lease, rules: &[Rule]) -> bool {
 }
 
 fn gone(id: &InstanceId) -> CommandError {
-    CommandError::failed(format!("there is no instance `{id}` any more")).of_kind(Code::NotFound)
+    CommandError::failed(format!("there is no instance `{id}` any more")).with_code(Code::NotFound)
 }
 
 fn cannot_read(id: &InstanceId, error: &crate::lightsail::Error) -> CommandError {
     CommandError::failed(format!("`{id}` cannot be read: {error}"))
-        .of_kind(Code::Unreadable)
+        .with_code(Code::Unreadable)
         .with_hint(error.hint())
 }

@@ -146,7 +146,7 @@ impl Fleet {
             CommandError::failed(
                 "internal error: there is nothing to write to; please report this bug",
             )
-            .of_kind(Code::Internal)
+            .with_code(Code::Internal)
         })
     }
 
@@ -209,7 +209,7 @@ impl Fleet {
                         let message = format!(
                             "`{id}` is {kind}, and this machine has no such address on the internet"
                         );
-                        return Err(CommandError::failed(message).of_kind(Code::OwnAddress));
+                        return Err(CommandError::failed(message).with_code(Code::OwnAddress));
                     }
                 }
                 sources.extend(&mine);

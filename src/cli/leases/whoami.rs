@@ -70,7 +70,7 @@ fn decide(answers: &[(&str, Result<IpAddr, String>)]) -> Result<Sources, Command
                     "the {family} address of this machine is not certain: it is {}",
                     all.join(" or ")
                 ))
-                .of_kind(Code::OwnAddress)
+                .with_code(Code::OwnAddress)
                 .with_hint(Some(
                     "name the address itself, as in `--from 203.0.113.7`".to_owned(),
                 )));
@@ -87,7 +87,7 @@ fn decide(answers: &[(&str, Result<IpAddr, String>)]) -> Result<Sources, Command
             return Err(CommandError::failed(format!(
                 "{address} cannot be granted: it is not a public address ({special})"
             ))
-            .of_kind(Code::OwnAddress)
+            .with_code(Code::OwnAddress)
             .with_hint(Some(
                 "`whoami` of `[grants]` must name servers on the internet".to_owned(),
             )));
@@ -104,7 +104,7 @@ fn decide(answers: &[(&str, Result<IpAddr, String>)]) -> Result<Sources, Command
             "the address of this machine cannot be found out: {}",
             why.join("; ")
         ))
-        .of_kind(Code::OwnAddress)
+        .with_code(Code::OwnAddress)
         .with_hint(Some(
             "name the address itself, as in `--from 203.0.113.7`".to_owned(),
         )));

@@ -18,7 +18,7 @@ use crate::apply::{Settings, Stop, SystemClock, Tools, Validity};
 use crate::cli::connection::AnyReader;
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
-use crate::cli::streams::{caution, complain};
+use crate::cli::streams::{caution, write_error};
 use crate::config::{Config, Listing};
 use crate::lease::Lease;
 use crate::lightsail::aws::AccountsWriter;
@@ -80,11 +80,11 @@ impl Fleet {
                         "granted, and whether others have what they were granted is not known: {}",
                         error.message
                     );
-                    complain(error.code, &message, Some("look with `portward plan`"));
+                    write_error(error.code, &message, Some("look with `portward plan`"));
                 }
                 if let Some(failure) = tags_left {
                     let error = still_tagged(id, failure);
-                    complain(error.code, &error.message, error.hint.as_deref());
+                    write_error(error.code, &error.message, error.hint.as_deref());
                 }
                 Ok(exit)
             }
@@ -93,7 +93,7 @@ impl Fleet {
                     Tag::Removed => {}
                     Tag::Left(failure) => {
                         let error = still_tagged(id, failure);
-                        complain(error.code, &error.message, error.hint.as_deref());
+                        write_error(error.code, &error.message, error.hint.as_deref());
                     }
                     Tag::Kept => caution(&format!(
                         "something may be open: the tag `{}` stays, so that `apply --only-expired` closes it after {}",
@@ -187,7 +187,7 @@ fn still_tagged(id: &InstanceId, failure: Failure) -> CommandError {
     let otherwise =
         "until its end it counts as declared: remove it, or the next `apply` opens it again";
     CommandError::failed(format!("closed, but on `{id}` {message}"))
-        .of_kind(Code::NotApplied)
+        .with_code(Code::NotApplied)
         .with_hint(hint.or_else(|| Some(otherwise.to_owned())))
 }
 
@@ -195,7 +195,7 @@ fn still_tagged(id: &InstanceId, failure: Failure) -> CommandError {
 fn name_lost(id: &InstanceId, lost: &[Rule]) -> Exit {
     for rule in lost {
         let (key, sources) = (rule.key, &rule.sources);
-        complain(
+        write_error(
             Code::NotApplied,
             &format!(
                 "somebody else wrote to `{id}` at the same time, and {key} from {sources}, which is declared, is not open"
@@ -215,7 +215,7 @@ fn obstacle_error(id: &InstanceId, why: Obstacle<RunError>) -> RunError {
         Obstacle::Declared(error) => return error,
         Obstacle::Ended(lease) => {
             let message = format!("the grant {lease} was revoked, or its time is nearly over");
-            CommandError::failed(message).of_kind(Code::NotApplied)
+            CommandError::failed(message).with_code(Code::NotApplied)
         }
         Obstacle::Observed => CommandError::new(
             Exit::Refused,
@@ -229,11 +229,11 @@ fn obstacle_error(id: &InstanceId, why: Obstacle<RunError>) -> RunError {
             Exit::Stale,
             format!("`{id}`: others wrote again and again: {last}"),
         )
-        .of_kind(Code::NotApplied)
+        .with_code(Code::NotApplied)
         .with_hint(Some("try again when nobody else writes".to_owned())),
         Obstacle::Failed(Failure { message, hint, .. }) => {
             CommandError::failed(format!("`{id}`: {message}"))
-                .of_kind(Code::NotApplied)
+                .with_code(Code::NotApplied)
                 .with_hint(hint)
         }
     };

@@ -1,7 +1,7 @@
 //! One JSON object sent to a webhook.
 //!
-//! **Owns** what the request says, its deadline, and which failures pass. **Does not** follow a redirect, read the answer, or
-//! tell the address or the token, which are secrets, in an error.
+//! **Owns** the request, its timeout, and which failures are transient. **Does not** follow a redirect, read the response, or
+//! put the URL or the token, which are secrets, into an error.
 
 use std::time::Duration;
 
@@ -9,26 +9,25 @@ use tokio::time::timeout;
 
 use crate::lightsail::aws::{self, PostError};
 
-/// What the webhook is told of the sender.
 const USER_AGENT: &str = concat!("portward/", env!("CARGO_PKG_VERSION"));
 
-/// Why an object was not taken. Displays as a fragment without the address.
+/// A failed delivery. Displays as a fragment without the URL.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DeliveryError {
-    /// It answered with another status than 2xx.
+    /// The status is not 2xx.
     #[error("the answer was HTTP {0}")]
     Status(u16),
-    /// It could not be reached, or did not answer.
+    /// The receiver could not be reached, or did not answer.
     #[error("{0}")]
     Unreachable(String),
-    /// The address or the token cannot stand in a request.
+    /// The URL or the token is not valid in a request.
     #[error("{0}")]
     Invalid(&'static str),
 }
 
 impl DeliveryError {
-    /// Whether it may be taken when it is sent again.
-    pub(super) fn is_passing(&self) -> bool {
+    /// Whether a retry may succeed.
+    pub(super) fn is_transient(&self) -> bool {
         match self {
             Self::Status(status) => *status == 429 || *status >= 500,
             Self::Unreachable(_) => true,
@@ -50,12 +49,12 @@ impl From<PostError> for DeliveryError {
 /// Sends a JSON object by `POST`, with the token as `Authorization: Bearer` where there is one.
 ///
 /// # Errors
-/// Whatever kept it from being taken.
+/// The delivery failed.
 pub(super) async fn post(
     url: &str,
     token: Option<&str>,
     body: &str,
-    within: Duration,
+    limit: Duration,
 ) -> Result<(), DeliveryError> {
     let token = token.map(|token| format!("Bearer {token}"));
     let mut headers = vec![
@@ -63,7 +62,7 @@ pub(super) async fn post(
         ("user-agent", USER_AGENT),
     ];
     headers.extend(token.as_deref().map(|token| ("authorization", token)));
-    let status = timeout(within, aws::post(url, &headers, body))
+    let status = timeout(limit, aws::post(url, &headers, body))
         .await
         .map_err(|_| DeliveryError::Unreachable("no answer in time".to_owned()))??;
     if (200..300).contains(&status) {
@@ -87,7 +86,7 @@ mod tests {
             let error = sent.expect_err("nothing to send");
             let text = format!("{error} {error:?}");
             assert!(!text.contains("127") && !text.contains("b: c"), "{text}");
-            assert!(!error.is_passing());
+            assert!(!error.is_transient());
         }
     }
 }

@@ -1,6 +1,6 @@
-//! The files that a run leaves behind: reports, and what GitHub Actions gives a step.
+//! The files that a run writes: reports, and those of a step of GitHub Actions.
 //!
-//! Owns how each is written. Does not know what is in them, and to tell of what went wrong: it hands that back.
+//! **Owns** how each is written. **Does not** render them or print errors.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::atomic_file;
 
 /// Writes a report without colour.
-pub(super) fn report(path: &Path, text: &str) -> io::Result<()> {
+pub(super) fn write_report(path: &Path, text: &str) -> io::Result<()> {
     let text = anstream::adapter::strip_str(text).to_string();
     atomic_file::write(path, text.as_bytes())
 }
@@ -20,7 +20,7 @@ pub(super) struct GithubFiles {
 }
 
 impl GithubFiles {
-    pub(super) fn of_environment() -> Self {
+    pub(super) fn from_env() -> Self {
         let file = |name| std::env::var_os(name).filter(|path| !path.is_empty());
         Self {
             summary: file("GITHUB_STEP_SUMMARY").map(PathBuf::from),
@@ -28,7 +28,7 @@ impl GithubFiles {
         }
     }
 
-    /// Appends: both files may hold what earlier commands of the same step wrote. Gives each file, with what became of it.
+    /// Appends: both files may hold the output of earlier commands of the same step. Returns the result for each file.
     pub(super) fn write(&self, summary: &str, outputs: &str) -> Vec<(&Path, io::Result<()>)> {
         let mut written = Vec::new();
         for (path, content) in [(&self.summary, summary), (&self.output, outputs)] {

@@ -16,7 +16,7 @@ use super::exit::Exit;
 use super::output::{Output, write_report};
 use super::run::Run;
 use super::session::Planned;
-use super::streams::{self, complain, to_stdout};
+use super::streams::{self, write_error, write_stdout};
 use crate::model::sanitize_json;
 use crate::render;
 
@@ -27,7 +27,12 @@ pub(super) use text::{guarded_text, plan_text};
 pub(super) fn show(output: &Output, run: &mut Run, exit: Exit, text: &str) -> Exit {
     run.exit = exit;
     // The reports say how the run really ends.
-    run.end(to_stdout(&document::of_run(run, output.format, None, text)));
+    run.add_exit(write_stdout(&document::of_run(
+        run,
+        output.format,
+        None,
+        text,
+    )));
     let metrics = |(format, _): &&(Format, PathBuf)| *format == Format::Prometheus;
     let mut files = Vec::new();
     for (format, path) in output.reports.iter().filter(|report| !metrics(report)) {
@@ -39,14 +44,14 @@ pub(super) fn show(output: &Output, run: &mut Run, exit: Exit, text: &str) -> Ex
         let summary = document::of_run(run, Format::Markdown, None, text);
         files.push(output.write_github(&summary, &outputs));
     }
-    run.end(Exit::first_of(&files));
+    run.add_exit(Exit::highest(&files));
     // Last, because they hold the exit code.
     for (format, path) in output.reports.iter().filter(metrics) {
         let content = document::of_run(run, *format, Some(path), text);
-        run.end(write_report(path, &content));
+        run.add_exit(write_report(path, &content));
     }
     let message = render::notification::message(&run.view(), run.exit.code());
-    run.message = Some(message);
+    run.notification = Some(message);
     run.exit
 }
 
@@ -67,7 +72,7 @@ pub(super) fn show_plan(
     }
     run.plan = Some(planned.plan);
     run.cost = Some(planned.cost);
-    show(output, run, Exit::first_of(&held), text)
+    show(output, run, Exit::highest(&held), text)
 }
 
 /// Tells why a verb could not do its job, and writes the reports.
@@ -75,9 +80,9 @@ pub(super) fn fail(output: &Output, run: &mut Run, error: impl Into<RunError>) -
     let error = error.into();
     match &error {
         RunError::Invalid(diagnostics) => {
-            streams::diagnostics(&diagnostics.render(true));
+            streams::write_diagnostics(&diagnostics.render(true));
         }
-        RunError::Command(error) => complain(error.code, &error.message, error.hint.as_deref()),
+        RunError::Command(error) => write_error(error.code, &error.message, error.hint.as_deref()),
     }
     run.fail(&error);
     show(output, run, run.exit, "")
@@ -116,7 +121,7 @@ pub(super) fn show_answer(
         };
         made.push(text);
     }
-    let mut ends = vec![to_stdout(&made.pop().unwrap_or_default())];
+    let mut ends = vec![write_stdout(&made.pop().unwrap_or_default())];
     for ((_, path), text) in output.reports.iter().zip(&made) {
         ends.push(write_report(path, text));
     }
@@ -124,6 +129,6 @@ pub(super) fn show_answer(
         let summary = content(Format::Markdown, None).unwrap_or_default();
         ends.push(output.write_github(&summary, outputs));
     }
-    run.end(Exit::first_of(&ends));
+    run.add_exit(Exit::highest(&ends));
     Ok(run.exit)
 }

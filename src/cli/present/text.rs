@@ -4,7 +4,7 @@
 
 use crate::cli::run::Run;
 use crate::cli::session::Planned;
-use crate::cli::streams::{fit, is_quiet};
+use crate::cli::streams::{is_quiet, wrap_to_stdout};
 use crate::cli::terminal::stdout_width;
 use crate::plan::Plan;
 use crate::policy::Refusal;
@@ -24,7 +24,7 @@ pub(in crate::cli) fn plan_text(
         text.push_str(&render::text::part(shard, planned.scope.declared));
     }
     text.push_str(&render::text::violations(&run.findings.violations));
-    let mut text = fit(&text);
+    let mut text = wrap_to_stdout(&text);
     if diff {
         text.push('\n');
         text.push_str(&render::diff::unified(&planned.plan));
@@ -44,5 +44,5 @@ pub(in crate::cli) fn guarded_text(
     } else {
         render::text::plan(plan, asked, stdout_width()) + &render::text::calls(cost, asked)
     };
-    fit(&(shown + &render::text::guards(&plan.overrides, refusals)))
+    wrap_to_stdout(&(shown + &render::text::guards(&plan.overrides, refusals)))
 }

@@ -10,7 +10,7 @@ use futures_util::stream;
 use futures_util::{Stream, StreamExt as _};
 use tokio::sync::mpsc;
 
-use crate::cli::args::Read;
+use crate::cli::args::ReadMode;
 use crate::cli::progress::{self, Progress};
 use crate::lightsail::{self, Reader};
 use crate::model::{Instance, InstanceId, Live, LiveFirewall, Site, Unreadable};
@@ -23,14 +23,14 @@ pub(in crate::cli) async fn discover(reader: &impl Reader, sites: &[Site]) -> Li
     let progress = listing(sites);
     let list = async |site: &Site| {
         let instances = reader.instances(site).await;
-        progress.step(site);
+        progress.finish_step(site);
         Ok(instances?
             .into_iter()
             .map(lightsail::ListedInstance::from)
             .collect())
     };
     let live = gather(sites, list).await.0;
-    progress.end();
+    progress.finish();
     live
 }
 
@@ -38,9 +38,9 @@ pub(in crate::cli) async fn discover(reader: &impl Reader, sites: &[Site]) -> Li
 fn listing(sites: &[Site]) -> Progress<'static> {
     let progress = progress::begin("listing regions", &|_, _| Duration::ZERO);
     for site in sites {
-        progress.more(site);
+        progress.add_step(site);
     }
-    progress.is_all();
+    progress.set_total_final();
     progress
 }
 
@@ -54,11 +54,11 @@ pub(super) async fn discover_listed(reader: &impl Reader, sites: &[Site]) -> (Li
     let progress = listing(sites);
     let list = async |site: &Site| {
         let listed = reader.instances_with_rules(site).await;
-        progress.step(site);
+        progress.finish_step(site);
         listed
     };
     let seen = gather(sites, list).await;
-    progress.end();
+    progress.finish();
     seen
 }
 
@@ -81,7 +81,7 @@ pub(super) async fn discover_and_read(
             // last list is there.
             let show = |instance: &Instance| {
                 if likely(instance) && seen.borrow_mut().insert(instance.id.clone()) {
-                    progress.more(site);
+                    progress.add_step(site);
                     let _ = found.send(instance.id.clone());
                 }
             };
@@ -92,13 +92,13 @@ pub(super) async fn discover_and_read(
                 .collect())
         };
         let live = gather(sites, list).await.0;
-        progress.is_all();
+        progress.set_total_final();
         live
     };
     let ids = stream::poll_fn(|context| arriving.poll_recv(context));
     let rules = read_each(reader, ids, concurrency, progress);
     let (mut live, rules) = tokio::join!(lists, rules);
-    progress.end();
+    progress.finish();
     live.firewalls = rules;
     live
 }
@@ -109,10 +109,10 @@ pub(in crate::cli) async fn discover_expected(
     reader: &impl Reader,
     sites: &[Site],
     expected: &BTreeMap<&InstanceId, &LiveFirewall>,
-    read: Read,
+    read: ReadMode,
     concurrency: u16,
 ) -> Live {
-    if read == Read::Exact {
+    if read == ReadMode::Exact {
         let likely = |instance: &Instance| expected.contains_key(&instance.id);
         return discover_and_read(reader, sites, &likely, concurrency).await;
     }
@@ -208,10 +208,10 @@ pub(in crate::cli) async fn read_rules(
 ) -> Rules {
     let least = least(reader);
     let progress = progress::begin("reading rules", &least);
-    ids.clone().for_each(|id| progress.more(&id.site()));
-    progress.is_all();
+    ids.clone().for_each(|id| progress.add_step(&id.site()));
+    progress.set_total_final();
     let firewalls = read_each(reader, stream::iter(ids.cloned()), concurrency, &progress).await;
-    progress.end();
+    progress.finish();
     firewalls
 }
 
@@ -224,7 +224,7 @@ async fn read_each(
     let pool = &RefCell::new(HashSet::new());
     ids.map(|id| async move {
         let mut rules = reader.rules(&id).await;
-        progress.step(&id.site());
+        progress.finish_step(&id.site());
         if let Ok(rules) = &mut rules {
             // Most instances of a fleet let in the same few networks.
             rules.share(&mut pool.borrow_mut());

@@ -34,7 +34,7 @@ pub(in crate::cli) fn find<'a>(text: &str, seen: &'a Live) -> Result<&'a Instanc
             [] => CommandError::failed(format!(
                 "there is no instance `{text}` in the regions that were looked at"
             ))
-            .of_kind(Code::NotFound)
+            .with_code(Code::NotFound)
             .with_hint(suggestion(text, seen.instances.keys())),
             [(site, why), ..] => {
                 CommandError::unlisted(&format!("an instance `{text}`"), site, why)

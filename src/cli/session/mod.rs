@@ -23,12 +23,12 @@ pub(super) use find::{find, unseen};
 pub(super) use planned::{Basis, Planned};
 pub(super) use select::{narrow, pattern, patterns, selects, suggestion};
 
-use super::args::{ConfigArgs, ConnectionArgs, ConsentArgs, FleetArgs, Read};
+use super::args::{ConfigArgs, ConnectionArgs, ConsentArgs, FleetArgs, ReadMode};
 use super::connection::{AccessMode, Connection, Snapshot};
 use super::error::{CommandError, RunError, problems};
 use super::run::Run;
 use super::shard;
-use super::streams::warn;
+use super::streams::write_warnings;
 use crate::config::{self, Config, Listing};
 use crate::lease::Leases;
 use crate::lightsail::{Reader, aws};
@@ -46,7 +46,7 @@ pub(super) struct PlanRequest<'a> {
     /// Which instances, and how many at once.
     pub(super) fleet: &'a FleetArgs,
     /// How live rules are read.
-    pub(super) read: Read,
+    pub(super) read: ReadMode,
     /// How the plan gets to what must result.
     pub(super) options: plan::Options,
     /// Which state the policies judge.
@@ -87,12 +87,12 @@ pub(super) async fn plan(
     let beside = beside(connection, &config, sites).await;
     let all = [sites, &beside].concat();
     let (mut live, listed_rules) = match question.read {
-        Read::Exact => {
+        ReadMode::Exact => {
             let concurrency = question.fleet.concurrency;
             let live = discover::discover_and_read(reader, &all, &likely, concurrency).await;
             (live, None)
         }
-        Read::Bulk => {
+        ReadMode::Bulk => {
             let (live, rules) = discover::discover_listed(reader, &all).await;
             (live, Some(rules))
         }
@@ -218,7 +218,7 @@ pub(super) fn account(plan: &Plan) -> Option<String> {
 pub(super) fn load(args: &ConfigArgs, run: &mut Run) -> Result<Config, RunError> {
     let config = config::load(&args.config)?;
     run.facts.config = Some(config.fingerprint());
-    warn(config.warnings());
+    write_warnings(config.warnings());
     Ok(config)
 }
 

@@ -11,7 +11,7 @@ use crate::atomic_file;
 use crate::cli::args::{ConnectionArgs, ConsentArgs, OutArgs};
 use crate::cli::error::CommandError;
 use crate::cli::run::Run;
-use crate::cli::streams::{note, say};
+use crate::cli::streams::{note, write_status};
 use crate::lightsail::CallCounts;
 use crate::model::{Code, Expiry, Fingerprint, Guard, InstanceId, Note};
 use crate::plan::file::{self, PlanFile, Scope};
@@ -60,7 +60,7 @@ impl Planned {
         if let Some(defect) = plan::lint::lint(&plan).first() {
             let message = format!("internal error: invalid plan: {defect}");
             return Err(CommandError::failed(message)
-                .of_kind(Code::Internal)
+                .with_code(Code::Internal)
                 .with_hint(Some(
                     "please report this bug, with the configuration and the live rules".to_owned(),
                 )));
@@ -74,7 +74,7 @@ impl Planned {
             changed_since,
         } = basis;
         let reason = consent.reason.as_deref().unwrap_or_default();
-        run.made(made_at, &scope);
+        run.set_provenance(made_at, &scope);
         let mut judgement = policy::judge_undo(
             &plan,
             &guard,
@@ -146,10 +146,10 @@ impl Planned {
                 "cannot write the plan `{}`: {error}",
                 path.display()
             ))
-            .of_kind(Code::File)
+            .with_code(Code::File)
         })?;
         let digest = file.digest();
-        say(&format!("plan: {} {digest}", path.display()));
+        write_status(&format!("plan: {} {digest}", path.display()));
         run.facts.provenance.digest = Some(digest);
         Ok(())
     }
@@ -164,7 +164,7 @@ impl Planned {
                 "the plan is not valid: a rule ended at {ended}, before the plan was complete"
             );
             return Err(CommandError::failed(message)
-                .of_kind(Code::StalePlan)
+                .with_code(Code::StalePlan)
                 .with_hint(Some("plan again".to_owned())));
         }
         let valid_for = time::Duration::try_from(valid_for).unwrap_or(time::Duration::MAX);

@@ -37,12 +37,12 @@ pub(in crate::cli) fn narrow(
                 let message = format!(
                     "`--target {selector}` names no declared instance: `{id}` exists and is not declared"
                 );
-                return Err(CommandError::failed(message).of_kind(Code::NotFound));
+                return Err(CommandError::failed(message).with_code(Code::NotFound));
             }
             return Err(CommandError::failed(format!(
                 "`--target {selector}` names no declared instance"
             ))
-            .of_kind(Code::NotFound)
+            .with_code(Code::NotFound)
             .with_hint(suggestion(selector, desired.instances.keys())));
         }
     }

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use super::plan::PlanningArgs;
 use crate::atomic_file;
-use crate::cli::args::options;
+use crate::cli::args::plan_options;
 use crate::cli::error::{CommandError, RunError, problems};
 use crate::cli::exit::Exit;
 use crate::cli::output::Output;
@@ -18,7 +18,7 @@ use crate::cli::present::show;
 use crate::cli::run::Run;
 use crate::cli::session;
 use crate::cli::signals::interruptible;
-use crate::cli::streams::{fit, say};
+use crate::cli::streams::{wrap_to_stdout, write_status};
 use crate::cli::terminal::stdout_width;
 use crate::cli::unconfirmed;
 use crate::config::{self, AdoptedConfig, Config, InstanceDifference, Source};
@@ -58,12 +58,12 @@ pub(super) async fn run(
     let rest = if dry_run {
         String::new()
     } else {
-        fit(&text::plan(&plan, asked, stdout_width()))
+        wrap_to_stdout(&text::plan(&plan, asked, stdout_width()))
     };
     let text = edits + &rest;
     run.problems = problems;
     run.plan = Some(plan);
-    Ok(show(output, run, Exit::first_of(&held), &text))
+    Ok(show(output, run, Exit::highest(&held), &text))
 }
 
 async fn adopt(args: &PlanningArgs, dry_run: bool, run: &mut Run) -> Result<Adoption, RunError> {
@@ -78,8 +78,8 @@ async fn adopt(args: &PlanningArgs, dry_run: bool, run: &mut Run) -> Result<Adop
         receipts,
         ..
     } = args;
-    let warnings = unconfirmed::name_unconfirmed(&receipts.receipts, &config.config);
-    if shard.chosen()?.is_some() {
+    let warnings = unconfirmed::report_unconfirmed(&receipts.receipts, &config.config);
+    if shard.shard()?.is_some() {
         return Err(CommandError::usage(
             "`--adopt` edits the configuration of the whole fleet, and a shard sees a part",
             "leave out `--shard`",
@@ -100,7 +100,7 @@ async fn adopt(args: &PlanningArgs, dry_run: bool, run: &mut Run) -> Result<Adop
     live.firewalls = session::read_rules(reader, ids, fleet.concurrency).await;
     client.close().await;
 
-    let options = options(*strategy, *spelling);
+    let options = plan_options(*strategy, *spelling);
     let before = plan::plan(&desired, &live, options);
     let AdoptedConfig {
         sources,
@@ -135,9 +135,9 @@ async fn adopt(args: &PlanningArgs, dry_run: bool, run: &mut Run) -> Result<Adop
     for ((_, new), text) in files.iter().zip(texts) {
         atomic_file::write(new.name().as_ref(), text.as_bytes()).map_err(|error| {
             CommandError::failed(format!("cannot edit `{}`: {error}", new.name()))
-                .of_kind(Code::File)
+                .with_code(Code::File)
         })?;
-        say(&format!("edited: {}", new.name()));
+        write_status(&format!("edited: {}", new.name()));
     }
     let mut problems = problems(again.warnings());
     problems.extend(warnings);
@@ -147,7 +147,7 @@ async fn adopt(args: &PlanningArgs, dry_run: bool, run: &mut Run) -> Result<Adop
     });
     for (id, why) in refused.into_iter().chain(still_open) {
         let message = format!("not adopted: {id}: {why}");
-        say(&message);
+        write_status(&message);
         problems.push(Problem {
             severity: Severity::Warning,
             ..Problem::error(Code::NoSafeWay, message, None)
@@ -195,7 +195,7 @@ fn edited(
 fn edited_text(old: &Source, new: &Source) -> Result<String, CommandError> {
     const MARK: &str = "\u{feff}";
     let cannot = |why: String| {
-        CommandError::failed(format!("cannot edit `{}`: {why}", old.name())).of_kind(Code::File)
+        CommandError::failed(format!("cannot edit `{}`: {why}", old.name())).with_code(Code::File)
     };
     let text = crate::input::read_text(Path::new(old.name()))
         .map_err(|error| cannot(error.to_string()))?;

@@ -17,7 +17,7 @@ use crate::cli::output::Output;
 use crate::cli::present::show;
 use crate::cli::run::Run;
 use crate::cli::session;
-use crate::cli::streams::{complain, fit, is_quiet, note};
+use crate::cli::streams::{is_quiet, note, wrap_to_stdout, write_error};
 use crate::config::Config;
 use crate::exposure::Effective;
 use crate::model::{
@@ -58,7 +58,7 @@ pub(super) fn run(args: &CheckArgs, run: &mut Run, output: &Output) -> Result<Ex
     }
     run.problems = problems;
     run.findings = findings;
-    Ok(show(output, run, Exit::first_of(&held), &text))
+    Ok(show(output, run, Exit::highest(&held), &text))
 }
 
 struct Answer {
@@ -105,12 +105,12 @@ fn check(args: &CheckArgs, run: &mut Run) -> Result<Answer, RunError> {
                     "cannot list the instances of `{site}` in the inventory `{}`: {reason}",
                     path.display()
                 );
-                complain(Code::Undecided, &message, hint.as_deref());
+                write_error(Code::Undecided, &message, hint.as_deref());
                 problems.push(Problem::error(Code::Undecided, message, hint.clone()));
             }
             for (id, Unreadable { reason, hint, .. }) in &fleet.desired.undecided {
                 let message = format!("what is declared for `{id}` is undecided: {reason}");
-                complain(Code::Undecided, &message, hint.as_deref());
+                write_error(Code::Undecided, &message, hint.as_deref());
                 problems.push(Problem::error(Code::Undecided, message, hint.clone()));
             }
             held.extend(fleet.held());
@@ -123,7 +123,7 @@ fn check(args: &CheckArgs, run: &mut Run) -> Result<Answer, RunError> {
     };
     notes(&mut text, &findings.unused_waivers);
     text.push_str(&text::violations(&findings.violations));
-    let mut text = fit(&text);
+    let mut text = wrap_to_stdout(&text);
     if args.schema_hint {
         text.push_str(schema::LINE);
         text.push('\n');

@@ -12,7 +12,7 @@ use clap_mangen::Man;
 use super::command;
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
-use crate::cli::streams::to_stdout;
+use crate::cli::streams::write_stdout;
 use crate::model::Code;
 
 #[derive(Args, Debug)]
@@ -35,20 +35,20 @@ pub(super) struct ManArgs {
 pub(super) fn completions(args: &CompletionsArgs) -> Exit {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command(), "portward", &mut script);
-    to_stdout(&String::from_utf8_lossy(&script))
+    write_stdout(&String::from_utf8_lossy(&script))
 }
 
 /// Prints a page, or writes all of them.
 pub(super) fn man(args: &ManArgs) -> Result<Exit, RunError> {
     let written = match &args.out {
-        None => page(args.verb.as_deref()).map(|page| to_stdout(&page)),
+        None => page(args.verb.as_deref()).map(|page| write_stdout(&page)),
         Some(folder) => fs::create_dir_all(folder)
             .and_then(|()| clap_mangen::generate_to(command(), folder))
             .map(|()| Exit::Done)
             .map_err(|error| {
                 let folder = folder.display();
                 CommandError::failed(format!("cannot write the pages into `{folder}`: {error}"))
-                    .of_kind(Code::File)
+                    .with_code(Code::File)
             }),
     };
     Ok(written?)
@@ -73,7 +73,7 @@ fn page(verb: Option<&str>) -> Result<String, CommandError> {
     let mut page = Vec::new();
     Man::new(command).render(&mut page).map_err(|error| {
         CommandError::failed(format!("internal error: cannot make the page: {error}"))
-            .of_kind(Code::Internal)
+            .with_code(Code::Internal)
     })?;
     Ok(String::from_utf8_lossy(&page).into_owned())
 }

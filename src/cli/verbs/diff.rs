@@ -25,7 +25,7 @@ use crate::cli::output::Output;
 use crate::cli::present::{known_service, show_answer};
 use crate::cli::run::Run;
 use crate::cli::session::{self, selects};
-use crate::cli::streams::{complain, fit, note, say, warn};
+use crate::cli::streams::{note, wrap_to_stdout, write_error, write_status, write_warnings};
 use crate::config::{Config, PartialInstanceId, describe_grant_changes};
 use crate::exposure::{Compared, ComparedDocument, DocumentFirewall};
 use crate::inventory::Inventory;
@@ -60,7 +60,7 @@ pub(super) struct DiffArgs {
     )]
     target: Vec<String>,
     /// Evaluate `until` as of another day (2031-12-31) or instant (RFC 3339)
-    #[arg(long, value_name = "DATE", value_parser = args::as_of, env = "PORTWARD_AS_OF", hide_env_values = true)]
+    #[arg(long, value_name = "DATE", value_parser = args::parse_as_of, env = "PORTWARD_AS_OF", hide_env_values = true)]
     as_of: Option<OffsetDateTime>,
 }
 
@@ -103,7 +103,7 @@ impl Answer {
             for changed in &self.grants {
                 let _ = writeln!(text, "grants: {}", sanitize(changed));
             }
-            fit(&text)
+            wrap_to_stdout(&text)
         };
         let notes = run.facts.environment.clone();
         let outputs = render::github::compared_outputs(&of);
@@ -126,7 +126,7 @@ impl Answer {
 
 /// An error that keeps from certainty: told, and kept for the report.
 fn complained(code: Code, message: String, hint: Option<String>) -> json::Problem {
-    complain(code, &message, hint.as_deref());
+    write_error(code, &message, hint.as_deref());
     json::Problem::error(code, message, hint)
 }
 
@@ -138,7 +138,7 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, RunError> {
     }
     let (old, new) = (documents::open(&args.old)?, documents::open(&args.new)?);
     if let Content::Config(config) = &new.content {
-        warn(config.warnings());
+        write_warnings(config.warnings());
     }
     let given = args
         .inventory
@@ -189,11 +189,11 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, RunError> {
         && output.is_text()
         && let Some(hint) = hint
     {
-        say(&format!("hint: {hint}"));
+        write_status(&format!("hint: {hint}"));
     }
     for message in undecided {
         if !output.is_text() {
-            complain(Code::Undecided, &message, hint);
+            write_error(Code::Undecided, &message, hint);
         }
         blind.push(json::Problem::error(
             Code::Undecided,
@@ -231,7 +231,7 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, RunError> {
             .cloned()
             .collect(),
         grants,
-        exit: Exit::first_of(&held),
+        exit: Exit::highest(&held),
     })
 }
 
@@ -414,7 +414,7 @@ fn narrow(
             return Err(CommandError::failed(format!(
                 "`--target {selector}` names no instance of either side"
             ))
-            .of_kind(Code::NotFound));
+            .with_code(Code::NotFound));
         }
         patterns.push(pattern);
     }

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::adopt;
 use super::plan::{PlanningArgs, make_plan};
-use crate::cli::args::{ConsentArgs, duration};
+use crate::cli::args::{ConsentArgs, parse_duration};
 use crate::cli::error::RunError;
 use crate::cli::exit::Exit;
 use crate::cli::jitter;
@@ -16,7 +16,7 @@ use crate::cli::notify::{self, NotifyArgs};
 use crate::cli::output::Output;
 use crate::cli::present::{fail, plan_text, show_plan};
 use crate::cli::run::Run;
-use crate::cli::streams::fit;
+use crate::cli::streams::wrap_to_stdout;
 use crate::policy::CheckedRules;
 use crate::render::text::{self, Asked};
 
@@ -33,7 +33,7 @@ pub(super) struct DriftArgs {
     #[command(flatten)]
     notify: NotifyArgs,
     /// Wait a random time of at most this before the first call, so that many machines do not ask at once
-    #[arg(long, value_name = "TIME", value_parser = duration, env = "PORTWARD_JITTER", hide_env_values = true)]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, env = "PORTWARD_JITTER", hide_env_values = true)]
     jitter: Option<Duration>,
 }
 
@@ -42,18 +42,18 @@ pub(super) async fn run(
     run: &mut Run,
     output: &Output,
 ) -> Result<Exit, RunError> {
-    let address = args.notify.address()?;
-    if let Err(error) = look(args, run, output).await {
+    let webhook = args.notify.webhook()?;
+    if let Err(error) = check_drift(args, run, output).await {
         fail(output, run, error);
     }
-    Ok(notify::tell(address.as_ref(), run).await)
+    Ok(notify::deliver(webhook.as_ref(), run).await)
 }
 
-async fn look(args: &DriftArgs, run: &mut Run, output: &Output) -> Result<Exit, RunError> {
-    if let Some(most) = args.jitter {
-        jitter::wait(jitter::chosen(most)).await?;
+async fn check_drift(args: &DriftArgs, run: &mut Run, output: &Output) -> Result<Exit, RunError> {
+    if let Some(max) = args.jitter {
+        jitter::sleep(jitter::random_delay(max)).await?;
     }
-    run.began = Instant::now();
+    run.started = Instant::now();
     if args.adopt {
         return adopt::run(&args.planning, args.dry_run, run, output).await;
     }
@@ -64,7 +64,9 @@ async fn look(args: &DriftArgs, run: &mut Run, output: &Output) -> Result<Exit, 
     let inventory = args.planning.inventory();
     let asked = inventory.as_deref().map_or(Asked::Drift, Asked::DriftOf);
     let mut text = plan_text(run, &planned, asked, false);
-    text.push_str(&fit(&text::last_changes(&run.facts.last_changes)));
+    text.push_str(&wrap_to_stdout(&text::last_changes(
+        &run.facts.last_changes,
+    )));
     let differs = args.planning.differs(&planned.plan);
     Ok(show_plan(output, run, planned, differs, &text))
 }

@@ -14,11 +14,11 @@ use clap::error::ErrorKind;
 use clap::{Arg, Args};
 use tokio::sync::oneshot;
 
-use crate::cli::embedded::{cannot_open, listen, open, url};
+use crate::cli::embedded::{listen, open_emulator, open_error, url};
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
 use crate::cli::signals::Signals;
-use crate::cli::streams::to_stdout;
+use crate::cli::streams::write_stdout;
 use crate::emulator::{Access, Emulator, Faults, Options, Quirks};
 use crate::model::Code;
 use crate::render::sanitize;
@@ -130,9 +130,9 @@ async fn serve(args: &EmulateArgs) -> Result<Exit, CommandError> {
     }
     let options = options(args)?;
     let emulator = if args.in_memory {
-        Emulator::load(&args.state, options).map_err(|error| cannot_open(&error))?
+        Emulator::load(&args.state, options).map_err(|error| open_error(&error))?
     } else {
-        open(&args.state, Access::ReadWrite, options)?
+        open_emulator(&args.state, Access::ReadWrite, options)?
     };
     let listener = listen(args.listen).await?;
     let url = url(&listener)?;
@@ -145,7 +145,7 @@ async fn serve(args: &EmulateArgs) -> Result<Exit, CommandError> {
     if let Some(seed) = args.seed {
         warn(&format!("things will go wrong; --seed {seed} repeats them"));
     }
-    let told = to_stdout(&format!("{url}\n"));
+    let told = write_stdout(&format!("{url}\n"));
     if told != Exit::Done {
         return Ok(told);
     }
@@ -161,7 +161,7 @@ async fn serve(args: &EmulateArgs) -> Result<Exit, CommandError> {
         })
         .await
         .map_err(|error| {
-            CommandError::failed(format!("the server failed: {error}")).of_kind(Code::Listen)
+            CommandError::failed(format!("the server failed: {error}")).with_code(Code::Listen)
         })?;
     // Being stopped is how this verb is meant to end.
     watch.abort();

@@ -17,7 +17,7 @@ use crate::cli::present::show_answer;
 use crate::cli::run::Run;
 use crate::cli::session;
 use crate::cli::signals::interruptible;
-use crate::cli::streams::{complain, fit, note};
+use crate::cli::streams::{note, wrap_to_stdout, write_error};
 use crate::config::Config;
 use crate::exposure::{Access, DocumentFirewall, Effective};
 use crate::model::{
@@ -188,7 +188,7 @@ fn asked_about<'a>(
                 "`--target {selector}` names no instance in the regions that were looked at"
             );
             return Err(CommandError::failed(message)
-                .of_kind(Code::NotFound)
+                .with_code(Code::NotFound)
                 .with_hint(hint));
         }
     }
@@ -279,14 +279,14 @@ fn answer(args: &ExplainArgs, of: &Answers<'_>) -> Answer {
     let unread: Vec<(&InstanceId, &Unreadable)> = unread.collect();
     match unread[..] {
         [] => {}
-        [(id, why)] => complain(
+        [(id, why)] => write_error(
             Code::Unreadable,
             &format!("`{id}` could not be read: {why}"),
             why.hint.as_deref(),
         ),
         _ => {
             let instances = render::count(unread.len(), "instance");
-            complain(
+            write_error(
                 Code::Unreadable,
                 &format!("{instances} could not be read; the answer says why"),
                 None,
@@ -294,7 +294,7 @@ fn answer(args: &ExplainArgs, of: &Answers<'_>) -> Answer {
         }
     }
     for (site, why) in of.unlisted {
-        complain(
+        write_error(
             Code::Unreadable,
             &format!("cannot list the instances of `{site}`: {why}"),
             why.hint.as_deref(),
@@ -307,7 +307,7 @@ fn answer(args: &ExplainArgs, of: &Answers<'_>) -> Answer {
         _ => (fleet::text(of), render::markdown::explanations(of)),
     };
     Answer {
-        text: fit(&text),
+        text: wrap_to_stdout(&text),
         json: explanation::json(of),
         markdown,
         exit: if is_whole {

@@ -13,7 +13,7 @@ use time::macros::format_description;
 
 use crate::apply::Stop;
 use crate::apply::leases::MIN_REMAINING;
-use crate::cli::args::{Format, duration, reason};
+use crate::cli::args::{Format, parse_duration, parse_reason};
 use crate::cli::connection::AccessMode;
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
@@ -23,7 +23,7 @@ use crate::cli::present::show_answer;
 use crate::cli::run::Run;
 use crate::cli::session;
 use crate::cli::signals::{Signal, Signals};
-use crate::cli::streams::{fit, say};
+use crate::cli::streams::{wrap_to_stdout, write_status};
 use crate::cli::unconfirmed::ReceiptsArgs;
 use crate::lease::{Lease, LeaseId, NotPermitted, State};
 use crate::model::{InstanceId, Key, instant};
@@ -45,10 +45,10 @@ pub(super) struct Wanted {
     #[arg(long, value_name = "WHO", required = true, value_delimiter = ',')]
     from: Vec<String>,
     /// For how long, such as 30m
-    #[arg(id = "for", long = "for", value_name = "TIME", value_parser = duration)]
+    #[arg(id = "for", long = "for", value_name = "TIME", value_parser = parse_duration)]
     length: Duration,
     /// Why; it is kept in the tag as far as it fits, and in the receipt
-    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    #[arg(long, value_name = "TEXT", value_parser = parse_reason)]
     reason: Option<String>,
     /// End one's own grants of the same service on the instance with the same step, as where an address has changed
     #[arg(long)]
@@ -81,8 +81,8 @@ pub(super) async fn run(
     let make = make(&args.wanted, &mut fleet, &args.receipts.receipts, &stop);
     // It is large.
     let make = Box::pin(make);
-    let (made, signal) = signals.stopping(&stop, || (), make).await;
-    run.count(&fleet.connection.call_counts());
+    let (made, signal) = signals.run_gracefully(&stop, || (), make).await;
+    run.set_calls(&fleet.connection.call_counts());
     let now = fleet.now();
     fleet.connection.close().await;
     let Made {
@@ -94,7 +94,7 @@ pub(super) async fn run(
     let exit = signal.map_or(exit, Signal::exit);
     if signal.is_some() {
         let until = instant::format(lease.until);
-        say(&format!(
+        write_status(&format!(
             "interrupted: the grant {} is complete, and ends at {until}",
             lease.id
         ));
@@ -125,7 +125,7 @@ pub(super) async fn run(
         instant::format(lease.until)
     );
     show_answer(output, run, exit, &outputs, &|format, _| match format {
-        Format::Text | Format::Github => Some(fit(&text)),
+        Format::Text | Format::Github => Some(wrap_to_stdout(&text)),
         Format::Json => Some(grants::json(&one)),
         Format::Markdown => Some(grants::markdown(&one)),
         Format::Sarif | Format::Codequality | Format::Html | Format::Prometheus => None,

@@ -13,7 +13,7 @@ use crate::cli::output::Output;
 use crate::cli::present::show_answer;
 use crate::cli::run::Run;
 use crate::cli::signals::interruptible;
-use crate::cli::streams::{complain, fit};
+use crate::cli::streams::{wrap_to_stdout, write_error};
 use crate::model::Code;
 use crate::render::grants;
 
@@ -31,13 +31,13 @@ pub(super) async fn run(
     let look = async {
         let fleet = Fleet::open(&args.lease, AccessMode::Read, run).await?;
         let found = fleet.grants();
-        run.count(&fleet.connection.call_counts());
+        run.set_calls(&fleet.connection.call_counts());
         fleet.connection.close().await;
         found
     };
     let found = interruptible(look).await?;
     for (site, why) in &found.sites_unreadable {
-        complain(
+        write_error(
             Code::Unreadable,
             &format!("cannot list the instances of `{site}`: {why}"),
             why.hint.as_deref(),
@@ -50,7 +50,7 @@ pub(super) async fn run(
     };
     let outputs = format!("exit-code={}\ngrants={}\n", exit.code(), found.grants.len());
     show_answer(output, run, exit, &outputs, &|format, _| match format {
-        Format::Text | Format::Github => Some(fit(&grants::text(&found))),
+        Format::Text | Format::Github => Some(wrap_to_stdout(&grants::text(&found))),
         Format::Json => Some(grants::json(&found)),
         Format::Markdown => Some(grants::markdown(&found)),
         Format::Prometheus => Some(grants::prometheus(&found)),

@@ -9,7 +9,7 @@ use crate::cli::error::RunError;
 use crate::cli::exit::Exit;
 use crate::cli::output::Output;
 use crate::cli::run::Run;
-use crate::cli::streams::{complain, say};
+use crate::cli::streams::{write_error, write_status};
 use crate::config::{self, ImportedConfig};
 use crate::model::{Code, Live, LiveFirewall};
 use crate::render::json::{Problem, Severity};
@@ -29,7 +29,7 @@ pub(super) async fn run(
     let survey = args.survey.read(output).await?;
     let unreadable = survey.problems();
     for problem in &unreadable {
-        complain(problem.code, &problem.message, problem.hint.as_deref());
+        write_error(problem.code, &problem.message, problem.hint.as_deref());
     }
     let mut held = vec![survey.exit()];
     let regions = survey.regions;
@@ -72,14 +72,14 @@ pub(super) async fn run(
     }
     let mut problems = unreadable;
     for what in left_out {
-        say(&format!("not written: {what}"));
+        write_status(&format!("not written: {what}"));
         problems.push(Problem {
             severity: Severity::Warning,
             ..Problem::error(Code::NoSafeWay, format!("not written: {what}"), None)
         });
     }
     args.survey
-        .deliver(run, &text, problems, Exit::first_of(&held), output)
+        .deliver(run, &text, problems, Exit::highest(&held), output)
 }
 
 /// The number of rules of which `check` says that another rule opens all of it.

@@ -23,7 +23,7 @@ use crate::cli::progress;
 use crate::cli::run::Run;
 use crate::cli::session;
 use crate::cli::signals::interruptible;
-use crate::cli::streams::complain;
+use crate::cli::streams::write_error;
 use crate::config::{self, Account};
 use crate::inventory::{Entry, Inventory, Unlisted};
 use crate::lightsail::Reader;
@@ -82,7 +82,7 @@ pub(super) async fn run(
     let survey = args.survey.read(output).await?;
     let problems = survey.problems();
     for problem in &problems {
-        complain(problem.code, &problem.message, problem.hint.as_deref());
+        write_error(problem.code, &problem.message, problem.hint.as_deref());
     }
     let text = sanitize_json(survey.inventory().to_json());
     args.survey
@@ -180,7 +180,7 @@ impl SurveyArgs {
             && let Err(error) = atomic_file::write(path, text.as_bytes())
         {
             let message = format!("cannot write `{}`: {error}", path.display());
-            return Err(CommandError::failed(message).of_kind(Code::File).into());
+            return Err(CommandError::failed(message).with_code(Code::File).into());
         }
         run.problems = problems;
         let text = if self.out.is_some() { "" } else { text };
@@ -273,7 +273,7 @@ async fn survey(
         // What could not be listed may hold it, and is reported as what it is.
         if seen.sites_unreadable.is_empty() && !seen.instances.keys().any(|id| picks(pattern, id)) {
             return Err(CommandError::failed(format!("`{text}` names no instance"))
-                .of_kind(Code::NotFound)
+                .with_code(Code::NotFound)
                 .with_hint(Some(format!(
                     "looked at: {}",
                     session::regions_of(asked).join(", ")
@@ -304,18 +304,18 @@ async fn read(
 ) -> BTreeMap<InstanceId, Result<Vec<PortState>, Unreadable>> {
     let least = |site: &Site, left| reader.minimum_time(site, "GetInstancePortStates", left);
     let progress = progress::begin("reading rules", &least);
-    ids.clone().for_each(|id| progress.more(&id.site()));
-    progress.is_all();
+    ids.clone().for_each(|id| progress.add_step(&id.site()));
+    progress.set_total_final();
     let rules = stream::iter(ids)
         .map(|id| async {
             let rules = reader.port_states(id).await;
-            progress.step(&id.site());
+            progress.finish_step(&id.site());
             (id.clone(), rules.map_err(|error| Unreadable::from(&error)))
         })
         .buffer_unordered(usize::from(concurrency))
         .collect()
         .await;
-    progress.end();
+    progress.finish();
     rules
 }
 

@@ -25,7 +25,7 @@ mod with;
 
 use clap::{Command, CommandFactory as _, Parser, Subcommand};
 
-use super::args::{self, Format, Logging};
+use super::args::{self, Format, LoggingArgs};
 use super::exit::Exit;
 use super::output::Output;
 use super::present::fail;
@@ -43,7 +43,7 @@ use super::run::Run;
 )]
 pub(super) struct Cli {
     #[command(flatten)]
-    pub(super) logging: Logging,
+    pub(super) logging: LoggingArgs,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -120,15 +120,17 @@ pub(super) fn command() -> Command {
         let name = verb.get_name().to_owned();
         match name.as_str() {
             "report" => verb.mut_subcommand("merge", |merge| {
-                let flags = args::formats(formats("report merge"));
-                merge.args(flags).args([args::color(), args::quiet()])
+                let flags = args::format_flags(formats("report merge"));
+                merge
+                    .args(flags)
+                    .args([args::color_flag(), args::quiet_flag()])
             }),
-            "with" => verb.args([args::color(), args::quiet()]),
+            "with" => verb.args([args::color_flag(), args::quiet_flag()]),
             _ => match formats(&name) {
                 [] => verb,
                 formats => verb
-                    .args(args::formats(formats))
-                    .args([args::color(), args::quiet()]),
+                    .args(args::format_flags(formats))
+                    .args([args::color_flag(), args::quiet_flag()]),
             },
         }
     })

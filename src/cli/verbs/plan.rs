@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::cli::args::{
     ConfigArgs, ConnectionArgs, ConsentArgs, FleetArgs, InventoryFileArgs, OutArgs, ReadArgs,
-    SpellingArgs, StrategyArgs, options,
+    SpellingArgs, StrategyArgs, plan_options,
 };
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
@@ -126,12 +126,12 @@ pub(super) async fn make_plan(
         receipts,
         fail_on_undeclared: _,
     } = args;
-    let warnings = unconfirmed::name_unconfirmed(&receipts.receipts, &config.config);
+    let warnings = unconfirmed::report_unconfirmed(&receipts.receipts, &config.config);
     let work = async {
-        let shard = shard.chosen()?;
+        let shard = shard.shard()?;
         run.facts.shard = shard;
         run.facts.inventory = args.inventory();
-        let connection = &connection.shared(shard);
+        let connection = &connection.with_shard_rate(shard);
         let inventory = snapshot.inventory.as_deref();
         let (loaded, sites, client) = session::open(config, connection, inventory, run).await?;
         let as_of = config.as_of.unwrap_or_else(time::OffsetDateTime::now_utc);
@@ -145,7 +145,7 @@ pub(super) async fn make_plan(
                 consent,
                 fleet,
                 read: reading.read,
-                options: options(*strategy, *spelling),
+                options: plan_options(*strategy, *spelling),
                 preview: config.as_of,
                 judged,
                 confirm: Confirm::Here,
@@ -159,10 +159,11 @@ pub(super) async fn make_plan(
             && judged == CheckedRules::Live
             && inventory.is_none()
         {
-            run.facts.last_changes = last_change::ask(&planned.plan, client.reader()).await;
+            run.facts.last_changes =
+                last_change::read_last_changes(&planned.plan, client.reader()).await;
         }
         let counts = client.call_counts();
-        run.count(&counts);
+        run.set_calls(&counts);
         client.close().await;
         let planned = planned?.counted(&counts, connection);
         run.problems.extend(warnings);

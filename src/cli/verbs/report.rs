@@ -13,7 +13,7 @@ use crate::cli::metrics;
 use crate::cli::output::Output;
 use crate::cli::present::show_answer;
 use crate::cli::run::Run;
-use crate::cli::streams::{fit, is_quiet};
+use crate::cli::streams::{is_quiet, wrap_to_stdout};
 use crate::model::Code;
 use crate::render::merge::{self, Ending, Merged};
 use crate::render::prometheus::{self, Metrics};
@@ -37,10 +37,10 @@ enum What {
 pub(super) fn run(args: &ReportArgs, run: &mut Run, output: &Output) -> Result<Exit, RunError> {
     let What::Merge { files } = &args.what;
     let merged = merged(files)?;
-    let exit = Exit::of_code(merged.exit_code()).unwrap_or(Exit::Failed);
+    let exit = Exit::from_code(merged.exit_code()).unwrap_or(Exit::Failed);
     show_answer(output, run, exit, "", &|format, file| match format {
-        Format::Text if is_quiet() => Some(fit(&merge::brief(&merged))),
-        Format::Text => Some(fit(&merge::text(&merged))),
+        Format::Text if is_quiet() => Some(wrap_to_stdout(&merge::brief(&merged))),
+        Format::Text => Some(wrap_to_stdout(&merge::text(&merged))),
         Format::Json => Some(merge::json(&merged)),
         Format::Markdown => Some(merge::markdown(&merged)),
         Format::Prometheus => Some(prometheus::text(&Metrics {
@@ -51,8 +51,8 @@ pub(super) fn run(args: &ReportArgs, run: &mut Run, output: &Output) -> Result<E
             calls: merged.calls(),
             seconds: None,
             exit_code: merged.exit_code(),
-            now: metrics::now(),
-            last_success: metrics::before(file),
+            now: metrics::unix_time(),
+            last_success: metrics::previous_success(file),
         })),
         Format::Github | Format::Sarif | Format::Codequality | Format::Html => None,
     })
@@ -64,14 +64,14 @@ fn merged(files: &[PathBuf]) -> Result<Merged, CommandError> {
         let name = file.display().to_string();
         let text = crate::input::read_text(file).map_err(|error| {
             CommandError::failed(format!("cannot read the report `{name}`: {error}"))
-                .of_kind(Code::File)
+                .with_code(Code::File)
         })?;
         parts.push(merge::read(&name, &text).map_err(|error| merge_error(&error))?);
     }
     for part in &parts {
-        if Exit::of_code(part.exit_code()).is_none() {
+        if Exit::from_code(part.exit_code()).is_none() {
             let message = format!("`{}` has an exit code that is not ours", part.name());
-            return Err(CommandError::failed(message).of_kind(Code::Report));
+            return Err(CommandError::failed(message).with_code(Code::Report));
         }
     }
     merge::join(parts, |endings| exit_of_all(endings).code()).map_err(|error| merge_error(&error))
@@ -89,7 +89,7 @@ fn merge_error(error: &merge::MergeError) -> CommandError {
         }
     };
     CommandError::failed(error.to_string())
-        .of_kind(Code::Report)
+        .with_code(Code::Report)
         .with_hint(Some(hint.to_owned()))
 }
 
@@ -101,7 +101,7 @@ fn exit_of_all(endings: &[Ending]) -> Exit {
     let held: Vec<Exit> = endings
         .iter()
         .map(|ending| {
-            let exit = ending.code.map(Exit::of_code);
+            let exit = ending.code.map(Exit::from_code);
             match exit {
                 None => Exit::Incomplete,
                 Some(None) => Exit::Failed,
@@ -111,7 +111,7 @@ fn exit_of_all(endings: &[Ending]) -> Exit {
             }
         })
         .collect();
-    Exit::first_of(&held)
+    Exit::highest(&held)
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use crate::cli::present::show_answer;
 use crate::cli::run::Run;
 use crate::cli::session;
 use crate::cli::signals::{Signal, Signals};
-use crate::cli::streams::{caution, complain, fit, say};
+use crate::cli::streams::{caution, wrap_to_stdout, write_error, write_status};
 use crate::cli::unconfirmed::ReceiptsArgs;
 use crate::lease::{Judged, Lease, PREFIX, State};
 use crate::model::{Code, InstanceId};
@@ -63,8 +63,8 @@ pub(super) async fn run(
     let stop = Stop::new();
     // It is large.
     let revoking = Box::pin(revoke_all(args, &mut fleet, &stop));
-    let (done, signal) = signals.stopping(&stop, || (), revoking).await;
-    run.count(&fleet.connection.call_counts());
+    let (done, signal) = signals.run_gracefully(&stop, || (), revoking).await;
+    run.set_calls(&fleet.connection.call_counts());
     let now = fleet.now();
     fleet.connection.close().await;
     let (revoked, exit) = done.map_err(|error| stopped_by(error, signal))?;
@@ -82,7 +82,7 @@ pub(super) async fn run(
         sites_unreadable: Vec::new(),
     };
     show_answer(output, run, exit, "", &|format, _| match format {
-        Format::Text | Format::Github => Some(fit(&text)),
+        Format::Text | Format::Github => Some(wrap_to_stdout(&text)),
         Format::Json => Some(grants::json(&of)),
         Format::Markdown => Some(grants::markdown(&of)),
         Format::Sarif | Format::Codequality | Format::Html | Format::Prometheus => None,
@@ -127,18 +127,18 @@ async fn revoke_all(
             }
             Err(error) => {
                 held.push(error.exit);
-                complain(error.code, &error.message, error.hint.as_deref());
+                write_error(error.code, &error.message, error.hint.as_deref());
             }
         }
     }
     if left > 0 {
         let left = count(left, "more grant");
-        say(&format!("interrupted: {left} not touched"));
+        write_status(&format!("interrupted: {left} not touched"));
     }
     if !fleet.live.sites_unreadable.is_empty() && args.all {
         held.push(Exit::Incomplete);
     }
-    Ok((revoked, Exit::first_of(&held)))
+    Ok((revoked, Exit::highest(&held)))
 }
 
 /// Closes what these leases opened, and removes their tags. Where nobody named the access, a lease that `[grants]` does not
@@ -178,7 +178,7 @@ pub(super) async fn revoke(
         RunError::Command(error) => error,
         RunError::Invalid(_) => {
             CommandError::failed(format!("the configuration does not fit `{id}`"))
-                .of_kind(Code::Expectation)
+                .with_code(Code::Expectation)
         }
     })
 }
@@ -204,7 +204,7 @@ async fn meant(args: &RevokeArgs, fleet: &Fleet) -> Result<Vec<Grant>, RunError>
                     return Err(CommandError::failed(
                         "whose grants are mine cannot be told: STS does not say who asks",
                     )
-                    .of_kind(Code::Unreadable)
+                    .with_code(Code::Unreadable)
                     .with_hint(Some("name a grant by its id".to_owned()))
                     .into());
                 }
@@ -238,7 +238,7 @@ async fn meant(args: &RevokeArgs, fleet: &Fleet) -> Result<Vec<Grant>, RunError>
             }
             if found.is_empty() {
                 return Err(CommandError::failed(format!("there is no grant `{id}`"))
-                    .of_kind(Code::NotFound)
+                    .with_code(Code::NotFound)
                     .with_hint(Some("`portward grants` lists them".to_owned()))
                     .into());
             }

@@ -125,7 +125,7 @@ fn narrow(
 ) -> Result<(), CommandError> {
     let none = |flag: &str, name: &str| {
         CommandError::failed(format!("`--{flag} {name}` names nothing in the receipt"))
-            .of_kind(Code::NotFound)
+            .with_code(Code::NotFound)
     };
     let ids = || receipt.writes().iter().map(|write| &write.id);
     for region in &connection.region {
@@ -156,7 +156,7 @@ fn narrow(
     if any && receipt.writes().is_empty() {
         let message =
             "nothing in the receipt is what `--target`, `--region` and `--account` name together";
-        return Err(CommandError::failed(message).of_kind(Code::NotFound));
+        return Err(CommandError::failed(message).with_code(Code::NotFound));
     }
     Ok(())
 }
@@ -167,7 +167,7 @@ async fn make_plan(args: &RollbackArgs, run: &mut Run) -> Result<Planned, RunErr
             ReceiptError::Unreadable { .. } => Code::File,
             _ => Code::Receipt,
         };
-        CommandError::failed(damage.to_string()).of_kind(code)
+        CommandError::failed(damage.to_string()).with_code(code)
     })?;
     narrow(&mut receipt, &args.connection, &args.fleet.target)?;
     let config = match &args.config {
@@ -209,7 +209,7 @@ async fn make_plan(args: &RollbackArgs, run: &mut Run) -> Result<Planned, RunErr
     let plan = back.plan(&mut desired, &live, strategy);
     let text = crate::input::read(&args.receipt).map_err(|error| {
         CommandError::failed(format!("cannot read `{}`: {error}", args.receipt.display()))
-            .of_kind(Code::File)
+            .with_code(Code::File)
     })?;
     run.problems
         .extend(problems(config.iter().flat_map(Config::warnings)));

@@ -5,7 +5,7 @@
 use clap::{Args, ValueEnum};
 
 use crate::cli::exit::Exit;
-use crate::cli::streams::to_stdout;
+use crate::cli::streams::write_stdout;
 use crate::render::schema;
 
 #[derive(Args, Debug)]
@@ -32,7 +32,7 @@ enum Document {
 }
 
 pub(super) fn run(args: &SchemaArgs) -> Exit {
-    to_stdout(match args.document {
+    write_stdout(match args.document {
         Document::Config => schema::CONFIG,
         Document::Plan => schema::PLAN,
         Document::Report => schema::REPORT,

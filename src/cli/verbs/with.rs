@@ -19,7 +19,7 @@ use crate::cli::exit::Exit;
 use crate::cli::leases::{Fleet, LeaseArgs, granted};
 use crate::cli::run::Run;
 use crate::cli::signals::{Signal, Signals};
-use crate::cli::streams::{complain, say};
+use crate::cli::streams::{write_error, write_status};
 use crate::cli::unconfirmed::ReceiptsArgs;
 use crate::model::{Code, instant};
 
@@ -40,7 +40,7 @@ pub(super) struct WithArgs {
     #[command(flatten)]
     wanted: Wanted,
     /// Wait until this answers before the command is run
-    #[arg(long, value_name = "HOST:PORT", value_parser = address)]
+    #[arg(long, value_name = "HOST:PORT", value_parser = parse_address)]
     wait_port: Option<String>,
     #[command(flatten)]
     lease: LeaseArgs,
@@ -60,7 +60,7 @@ pub(super) async fn run(args: &WithArgs, run: &mut Run) -> Result<Exit, RunError
     let stop = Stop::new();
     // It is large, and so is what takes it back.
     let make = Box::pin(make(&args.wanted, &mut fleet, receipts, &stop));
-    let (made, signal) = signals.stopping(&stop, || (), make).await;
+    let (made, signal) = signals.run_gracefully(&stop, || (), make).await;
     let made = match made {
         Ok(made) => made,
         Err(error) => {
@@ -69,7 +69,7 @@ pub(super) async fn run(args: &WithArgs, run: &mut Run) -> Result<Exit, RunError
         }
     };
     let Made { id, lease, .. } = &made;
-    say(&granted_line(id, lease));
+    write_status(&granted_line(id, lease));
     let ended = match signal {
         None => work(args, &made, &mut signals).await,
         Some(signal) => {
@@ -83,7 +83,7 @@ pub(super) async fn run(args: &WithArgs, run: &mut Run) -> Result<Exit, RunError
         let revoking = revoke(&mut fleet, id, &judged, false, receipts, &stop);
         revoked = Box::pin(revoking).await;
         let Err(error) = &revoked else { break };
-        complain(
+        write_error(
             error.code,
             &format!(
                 "attempt {attempt} of {ATTEMPTS} to revoke {}: {}",
@@ -96,20 +96,20 @@ pub(super) async fn run(args: &WithArgs, run: &mut Run) -> Result<Exit, RunError
     let exit = match ended {
         Ok(exit) => exit,
         Err(error) => {
-            complain(error.code, &error.message, error.hint.as_deref());
+            write_error(error.code, &error.message, error.hint.as_deref());
             error.exit
         }
     };
     if let Err(error) = revoked {
         let until = instant::format(lease.until);
-        complain(
+        write_error(
             error.code,
             &format!("{lease} may still be open on `{id}`, and ends at {until}"),
             Some("revoke it, or let `apply --only-expired` close it then"),
         );
         return Ok(if exit == Exit::Done { error.exit } else { exit });
     }
-    say(&format!("{lease} is no longer granted on {id}"));
+    write_status(&format!("{lease} is no longer granted on {id}"));
     Ok(exit)
 }
 
@@ -135,7 +135,7 @@ async fn work(args: &WithArgs, made: &Made, signals: &mut Signals) -> Result<Exi
             Exit::Command(NOT_FOUND),
             format!("cannot run `{program}`: {error}"),
         )
-        .of_kind(Code::Command)
+        .with_code(Code::Command)
     })?;
     loop {
         tokio::select! {
@@ -151,7 +151,7 @@ async fn work(args: &WithArgs, made: &Made, signals: &mut Signals) -> Result<Exi
     }
 }
 
-fn address(text: &str) -> Result<String, String> {
+fn parse_address(text: &str) -> Result<String, String> {
     let parts = text.rsplit_once(':');
     let good = parts.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
     good.then(|| text.to_owned())
@@ -170,7 +170,7 @@ async fn answers(address: &str) -> Result<(), CommandError> {
         };
         if began.elapsed() > ANSWERS_WITHIN {
             let message = format!("`{address}` does not answer: {why}");
-            return Err(CommandError::failed(message).of_kind(Code::Command));
+            return Err(CommandError::failed(message).with_code(Code::Command));
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(2));
@@ -205,7 +205,7 @@ fn of_code(code: Option<i32>) -> Exit {
 fn pass_on(child: &Child, signal: Signal) {
     use rustix::process::{self, Pid, kill_process};
 
-    if signal == Signal::Interrupt && crate::cli::terminal::is_there() {
+    if signal == Signal::Interrupt && crate::cli::terminal::is_interactive() {
         return;
     }
     let sent = match signal {

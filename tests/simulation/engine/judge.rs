@@ -380,7 +380,7 @@ fn exit_code_is_correct(scene: &Scene, act: &RunRecord) -> Result<(), Broken> {
 pub(crate) fn exit(act: &RunRecord) -> Exit {
     let mut held = Exit::of_plan(&act.plan);
     held.extend(Exit::of_report(&act.report));
-    Exit::first_of(&held)
+    Exit::highest(&held)
 }
 
 fn output_contains_no_secret(act: &RunRecord) -> Result<(), Broken> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{ApplyArgs, probe};
 use crate::apply::{self, Confirmation};
 use crate::cli::error::CommandError;
-use crate::cli::streams::say;
+use crate::cli::streams::write_status;
 use crate::cli::terminal;
 use crate::model::Code;
 use crate::plan::Plan;
@@ -28,7 +28,7 @@ impl Wanted {
         let Some(within) = args.confirm_within else {
             return Ok(None);
         };
-        if args.probe.is_none() && !terminal::is_there() {
+        if args.probe.is_none() && !terminal::is_interactive() {
             return Err(CommandError::usage(
                 "nobody can confirm: there is no terminal, and no `--probe`",
                 "name a command that succeeds where all is well, such as `--probe 'ssh web-1 true'`",
@@ -37,7 +37,7 @@ impl Wanted {
         if let Some((id, why)) = apply::irreversible(plan).first() {
             return Err(
                 CommandError::failed(format!("{id} could not be put back: {why}"))
-                    .of_kind(Code::NoSafeWay)
+                    .with_code(Code::NoSafeWay)
                     .with_hint(Some(
                         "apply it without `--confirm-within`, or leave it out".to_owned(),
                     )),
@@ -57,7 +57,7 @@ impl Wanted {
                 format!("Press Enter within {seconds} s to keep this; otherwise it is put back.");
             return pressed(&question).await;
         };
-        say(&format!(
+        write_status(&format!(
             "Probing for at most {seconds} s; unless `{probe}` succeeds, this is put back."
         ));
         loop {
@@ -74,11 +74,11 @@ impl Wanted {
 
 /// Enter confirms, once it is asked for; an end of input does not.
 async fn pressed(question: &str) -> Confirmation {
-    if let Err(error) = terminal::forget_typed() {
+    if let Err(error) = terminal::discard_input() {
         return Confirmation::Denied(format!("the terminal cannot be asked: {error}"));
     }
-    say(question);
-    match terminal::line().await {
+    write_status(question);
+    match terminal::read_line().await {
         Ok(Some(_)) => Confirmation::Given,
         _ => Confirmation::Denied("nobody confirmed it".to_owned()),
     }

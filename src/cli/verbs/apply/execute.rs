@@ -14,8 +14,8 @@ use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::progress;
 use crate::cli::signals::{Signal, Signals};
-use crate::cli::streams::{complain, say};
-use crate::cli::unconfirmed::name_cut_off;
+use crate::cli::streams::{write_error, write_status};
+use crate::cli::unconfirmed::report_unfinished;
 use crate::lightsail::{Reader as _, Writer};
 use crate::model::{Code, InstanceId, Site};
 use crate::plan::{InstanceResult, Report};
@@ -38,7 +38,7 @@ pub(super) async fn execute(
     confirmation: Option<&Wanted>,
     signals: &mut Signals,
 ) -> Result<Done, CommandError> {
-    name_cut_off(&args.receipts.receipts);
+    report_unfinished(&args.receipts.receipts);
     let receipt = begin(args, prepared)?;
     let settings = Settings {
         concurrency: usize::from(args.fleet.concurrency),
@@ -54,10 +54,10 @@ pub(super) async fn execute(
     let bar = Bar(progress::begin("applying", &least));
     for instance in &prepared.plan.instances {
         if !instance.calls.is_empty() {
-            bar.0.more(&instance.instance.id.site());
+            bar.0.add_step(&instance.instance.id.site());
         }
     }
-    bar.0.is_all();
+    bar.0.set_total_final();
     let tools = Tools {
         reader,
         writer,
@@ -70,7 +70,7 @@ pub(super) async fn execute(
     };
     let work = async {
         let report = apply::run(&prepared.plan, &tools).await;
-        bar.0.end();
+        bar.0.finish();
         match confirmation {
             None => report,
             Some(wanted) => {
@@ -79,11 +79,11 @@ pub(super) async fn execute(
             }
         }
     };
-    let (report, signal) = signals.stopping(&stop, probe::end, work).await;
+    let (report, signal) = signals.run_gracefully(&stop, probe::end, work).await;
     let interrupted = report.interrupted || stop.is_set();
     let ended = receipt.end(interrupted);
     if let Err(error) = &ended {
-        complain(
+        write_error(
             Code::File,
             &format!(
                 "the receipt `{}` is not complete: {error}",
@@ -92,7 +92,7 @@ pub(super) async fn execute(
             None,
         );
     }
-    say(&format!("receipt: {}", receipt.path().display()));
+    write_status(&format!("receipt: {}", receipt.path().display()));
     Ok(Done {
         report,
         signal: signal.map(Signal::exit),
@@ -109,7 +109,7 @@ fn begin(args: &ApplyArgs, prepared: &Prepared) -> Result<ReceiptFile, CommandEr
             "cannot write a receipt in `{}`, so nothing was written: {error}",
             args.receipts.receipts.display()
         ))
-        .of_kind(Code::File)
+        .with_code(Code::File)
         .with_hint(Some("name another folder with `--receipts`".to_owned()))
     })
 }
@@ -130,6 +130,6 @@ impl Progress for Bar<'_> {
     fn finished(&self, result: &InstanceResult) {
         let status = result.outcome.status();
         tracing::info!("{}: {status}", sanitize(&result.id.to_string()));
-        self.0.step(&result.id.site());
+        self.0.finish_step(&result.id.site());
     }
 }

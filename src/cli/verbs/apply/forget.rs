@@ -6,7 +6,7 @@ use super::planned::Prepared;
 use crate::apply::leases::{is_done, remove_tags};
 use crate::apply::{Settings, Stop, SystemClock, Tools, Validity};
 use crate::cli::exit::Exit;
-use crate::cli::streams::{complain, say};
+use crate::cli::streams::{write_error, write_status};
 use crate::lightsail::Writer;
 use crate::model::Code;
 use crate::plan::Report;
@@ -39,14 +39,14 @@ pub(super) async fn ended(
                     .iter()
                     .map(|tag| format!("`{}`", sanitize(tag)))
                     .collect();
-                say(&format!(
+                write_status(&format!(
                     "removed from {}: {}",
                     sanitize(&id.to_string()),
                     shown.join(", ")
                 ));
             }
             Err(failure) => {
-                complain(
+                write_error(
                     Code::NotApplied,
                     &format!("on {id} {}; it opens nothing", failure.message),
                     failure.hint.as_deref(),

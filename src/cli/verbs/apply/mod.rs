@@ -17,7 +17,7 @@ use time::OffsetDateTime;
 
 use crate::cli::args::{
     ConfigArgs, ConnectionArgs, ConsentArgs, FleetArgs, ReadArgs, SpellingArgs, StrategyArgs,
-    duration,
+    parse_duration,
 };
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
@@ -28,7 +28,7 @@ use crate::cli::run::Run;
 use crate::cli::session;
 use crate::cli::shard::ShardArgs;
 use crate::cli::signals::Signals;
-use crate::cli::streams::fit;
+use crate::cli::streams::wrap_to_stdout;
 use crate::cli::terminal;
 use crate::cli::unconfirmed::{self, ReceiptsArgs};
 use crate::model::Code;
@@ -74,14 +74,14 @@ pub(super) struct ApplyArgs {
     #[arg(short, long)]
     yes: bool,
     /// How long an instance may take, waiting for it to settle included
-    #[arg(help_heading = "Limits", long, value_name = "TIME", default_value = "60s", value_parser = duration, env = "PORTWARD_TIMEOUT", hide_env_values = true)]
+    #[arg(help_heading = "Limits", long, value_name = "TIME", default_value = "60s", value_parser = parse_duration, env = "PORTWARD_TIMEOUT", hide_env_values = true)]
     timeout: Duration,
     /// Begin nothing new after this many instances have failed
     #[arg(help_heading = "Limits", long, value_name = "N", env = "PORTWARD_MAX_FAILURES", hide_env_values = true,
           value_parser = clap::value_parser!(u32).range(1..))]
     max_failures: Option<u32>,
     /// Put everything back unless it is confirmed within this time, by Enter or by `--probe`
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     confirm_within: Option<Duration>,
     /// A shell command that confirms by succeeding; tried again until the time is over
     #[arg(long, value_name = "CMD", requires = "confirm_within")]
@@ -98,17 +98,17 @@ pub(super) async fn run(
     run: &mut Run,
     output: &Output,
 ) -> Result<Exit, RunError> {
-    let address = args.notify.address()?;
+    let webhook = args.notify.webhook()?;
     if let Err(error) = apply(args, run, output).await {
         fail(output, run, error);
     }
-    Ok(notify::tell(address.as_ref(), run).await)
+    Ok(notify::deliver(webhook.as_ref(), run).await)
 }
 
 async fn apply(args: &ApplyArgs, run: &mut Run, output: &Output) -> Result<Exit, RunError> {
     // One for the whole verb, so that no signal is lost between two steps of it.
     let mut signals = Signals::listen();
-    let warnings = unconfirmed::name_unconfirmed(&args.receipts.receipts, &args.config.config);
+    let warnings = unconfirmed::report_unconfirmed(&args.receipts.receipts, &args.config.config);
     let prepared = planned::prepare(args, &mut signals, run).await?;
     run.problems.extend(warnings);
     let ended = carry_out(args, output, run, &prepared, signals).await;
@@ -122,13 +122,13 @@ async fn apply(args: &ApplyArgs, run: &mut Run, output: &Output) -> Result<Exit,
     let shown = ended.map(|Ended { held, report }| {
         let text = report
             .as_ref()
-            .map(|report| fit(&render::text::report(report, &plan)));
+            .map(|report| wrap_to_stdout(&render::text::report(report, &plan)));
         let made = session::made(&connection.call_counts(), args.connection.rate());
-        run.count(&connection.call_counts());
+        run.set_calls(&connection.call_counts());
         run.plan = Some(plan);
         run.cost = Some(Cost { made, ..cost });
         run.report = report;
-        let exit = Exit::first_of(&held);
+        let exit = Exit::highest(&held);
         show(output, run, exit, &text.unwrap_or(plan_text))
     });
     connection.close().await;
@@ -178,7 +178,7 @@ async fn carry_out(
             let message = format!(
                 "not applied: the plan could not be shown: cannot write to stdout: {error}"
             );
-            return Err(CommandError::failed(message).of_kind(Code::File));
+            return Err(CommandError::failed(message).with_code(Code::File));
         }
         _ => {}
     }
@@ -215,23 +215,23 @@ async fn permission(
     if args.yes {
         return Ok(());
     }
-    if !terminal::is_there() {
+    if !terminal::is_interactive() {
         return Err(CommandError::usage(
             "there are changes to apply and no terminal to ask on",
             "review them with `plan`, then use `--yes`",
         ));
     }
-    terminal::forget_typed().map_err(|error| {
+    terminal::discard_input().map_err(|error| {
         CommandError::failed(format!(
             "not applied: the terminal cannot be asked: {error}"
         ))
-        .of_kind(Code::NotConfirmed)
+        .with_code(Code::NotConfirmed)
     })?;
     let instances = render::count(instances, "instance");
     let mut stderr = anstream::stderr();
     let _ = write!(stderr, "This changes {instances}. Type \"yes\" to apply: ");
     let _ = stderr.flush();
-    let answer = async { Ok(terminal::line().await) };
+    let answer = async { Ok(terminal::read_line().await) };
     let answer = signals
         .interruptible("not applied: interrupted at the question", answer)
         .await;
@@ -239,7 +239,7 @@ async fn permission(
         Ok(Ok(Some(answer))) if answer.trim() == "yes" => Ok(()),
         Ok(_) => Err(
             CommandError::failed("not applied: the answer was not `yes`")
-                .of_kind(Code::NotConfirmed),
+                .with_code(Code::NotConfirmed),
         ),
         Err(error) => {
             let _ = writeln!(stderr);

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use super::ApplyArgs;
 use crate::apply::{Validity, receipt};
-use crate::cli::args::options;
+use crate::cli::args::plan_options;
 use crate::cli::connection::{AccessMode, Connection};
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
@@ -69,11 +69,11 @@ async fn from_config(args: &ApplyArgs, run: &mut Run) -> Result<Prepared, RunErr
         )
         .into());
     }
-    let shard = args.shard.chosen()?;
+    let shard = args.shard.shard()?;
     run.facts.shard = shard;
     let config = session::load(&args.config, run)?;
     let sites = session::sites(&args.connection, &config).await?;
-    let ours = args.connection.shared(shard);
+    let ours = args.connection.with_shard_rate(shard);
     let connection =
         Connection::connect(&ours, None, AccessMode::Write, &sites, config.accounts()).await?;
     let now = OffsetDateTime::now_utc();
@@ -88,7 +88,7 @@ async fn from_config(args: &ApplyArgs, run: &mut Run) -> Result<Prepared, RunErr
             consent: &args.consent,
             fleet: &args.fleet,
             read: args.reading.read,
-            options: options(args.strategy, args.spelling),
+            options: plan_options(args.strategy, args.spelling),
             preview: args.config.as_of,
             judged: policy::CheckedRules::Result,
             confirm: confirm(args),
@@ -101,7 +101,7 @@ async fn from_config(args: &ApplyArgs, run: &mut Run) -> Result<Prepared, RunErr
     let planned = match planned {
         Ok(planned) => planned,
         Err(error) => {
-            run.count(&connection.call_counts());
+            run.set_calls(&connection.call_counts());
             connection.close().await;
             return Err(error);
         }
@@ -146,7 +146,7 @@ fn read_plan(args: &ApplyArgs, path: &Path) -> Result<PlanFile, CommandError> {
             "cannot read the plan `{}`: {error}",
             path.display()
         ))
-        .of_kind(Code::File)
+        .with_code(Code::File)
     })?;
     let name = path.display();
     let text = String::from_utf8(bytes)
@@ -174,7 +174,7 @@ async fn from_file(args: &ApplyArgs, path: &Path, run: &mut Run) -> Result<Prepa
         ))
         .into());
     }
-    if let Some(asked) = args.shard.chosen()?
+    if let Some(asked) = args.shard.shard()?
         && file.scope.shard != Some(asked)
     {
         let of = file.scope.shard.map_or_else(
@@ -195,7 +195,7 @@ async fn from_file(args: &ApplyArgs, path: &Path, run: &mut Run) -> Result<Prepa
     }
     run.facts.shard = file.scope.shard;
     run.facts.config = Some(file.config);
-    run.made(file.made_at, &file.scope);
+    run.set_provenance(file.made_at, &file.scope);
     run.facts.provenance.digest = Some(file.digest());
     let mut plan = file.plan.clone();
     let accounts = accounts_of(args, &file, &name.to_string())?;
@@ -207,7 +207,7 @@ async fn from_file(args: &ApplyArgs, path: &Path, run: &mut Run) -> Result<Prepa
         let sites: BTreeSet<Site> = ids.map(InstanceId::site).collect();
         sites.into_iter().collect()
     };
-    let ours = args.connection.shared(file.scope.shard);
+    let ours = args.connection.with_shard_rate(file.scope.shard);
     let connection = Connection::connect(&ours, None, AccessMode::Write, &sites, &accounts).await?;
     let changing = plan
         .instances
@@ -219,7 +219,7 @@ async fn from_file(args: &ApplyArgs, path: &Path, run: &mut Run) -> Result<Prepa
     let live = discover_expected(reader, &sites, &expected, read, concurrency).await;
     let mismatches = mismatches(&file, &live);
     if !mismatches.is_empty() {
-        run.count(&connection.call_counts());
+        run.set_calls(&connection.call_counts());
         connection.close().await;
         let message = format!(
             "`{name}` is no longer true, so nothing was written: {}",

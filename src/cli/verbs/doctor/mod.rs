@@ -20,7 +20,7 @@ use crate::cli::present::show_answer;
 use crate::cli::run::Run;
 use crate::cli::session;
 use crate::cli::signals::interruptible;
-use crate::cli::streams::{fit, is_quiet, to_stdout};
+use crate::cli::streams::{is_quiet, wrap_to_stdout, write_stdout};
 use crate::config::{self, Config, Severity};
 use crate::model::Site;
 use crate::render::{count, sanitize};
@@ -111,15 +111,15 @@ pub(super) async fn run(
     output: &Output,
 ) -> Result<Exit, RunError> {
     if let Some(allowed) = args.iam_policy {
-        return Ok(to_stdout(&iam::policy(allowed)));
+        return Ok(write_stdout(&iam::policy(allowed)));
     }
     let checks = async { Ok::<_, CommandError>(Box::pin(examine(args)).await) };
     let checks = interruptible(checks).await?;
     let exits: Vec<Exit> = checks.iter().map(|check| check.exit).collect();
-    let exit = Exit::first_of(&exits);
+    let exit = Exit::highest(&exits);
     let outputs = format!("exit-code={}\n", exit.code());
     show_answer(output, run, exit, &outputs, &|format, _| match format {
-        Format::Text => Some(fit(&text(&checks))),
+        Format::Text => Some(wrap_to_stdout(&text(&checks))),
         Format::Json => Some(json(&checks, exit)),
         _ => None,
     })

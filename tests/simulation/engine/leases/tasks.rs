@@ -304,7 +304,7 @@ impl Setup<'_> {
             held.push(Exit::Failed);
             told.push(failure.message);
         }
-        if Exit::first_of(&held) == Exit::Done {
+        if Exit::highest(&held) == Exit::Done {
             return Ok(End::Done);
         }
         let refused = plan.instances.iter().map(|one| match &one.verdict {
