@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use time::OffsetDateTime;
 
-use super::additive::{additive, after};
+use super::additive::{additive_firewall, resulting_firewall};
 use super::fleet::{self, Fleet};
-use super::stated::{Declared, Known, Stated, Statements};
-use super::{Content, DocumentState, Opened};
+use super::statements::{Declared, InstanceRules, InstanceRulesResult, Statements};
+use super::{Content, DocumentState, OpenedDocument};
 use crate::cli::error::RunError;
 use crate::config::{
     Config, Listing, PartialInstanceId, Scope, Severity, service_keys, service_names, service_of,
@@ -25,7 +25,7 @@ use crate::render::Names;
 
 /// What a document is read against.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::cli) struct Basis<'a> {
+pub(in crate::cli) struct ResolveContext<'a> {
     /// The instances that exist, where they are known.
     pub(in crate::cli) inventory: Option<&'a Inventory>,
     /// Where there is no inventory: a plan, which shows some of them.
@@ -42,11 +42,11 @@ pub(in crate::cli) struct Basis<'a> {
 #[derive(Debug, Default)]
 pub(in crate::cli) struct Document {
     /// Firewalls of instances with a name, or why one is not known.
-    pub(in crate::cli) instances: BTreeMap<InstanceId, Known>,
+    pub(in crate::cli) instances: BTreeMap<InstanceId, InstanceRulesResult>,
     /// The firewall of the one instance that a list of rules is about, whose families it does not say.
     pub(in crate::cli) unnamed: Option<LiveFirewall>,
     /// What a configuration says of instances that are not known.
-    pub(in crate::cli) general: Option<General>,
+    pub(in crate::cli) groups: Option<GroupStatements>,
     /// What the document calls things.
     pub(in crate::cli) names: Names,
     /// What a reader should know of how it was read.
@@ -57,7 +57,7 @@ pub(in crate::cli) struct Document {
 
 /// What a configuration says of instances that are not known, and where there may be such instances.
 #[derive(Debug, Default)]
-pub(in crate::cli) struct General {
+pub(in crate::cli) struct GroupStatements {
     /// What it says.
     pub(in crate::cli) statements: Statements,
     /// Where it looks, as far as it says.
@@ -69,15 +69,15 @@ pub(in crate::cli) struct General {
 impl Document {
     /// Reads it. Of a configuration that is only what was, it is no mistake that the instances are not as it expects them.
     pub(in crate::cli) fn read(
-        opened: &Opened,
-        basis: Basis<'_>,
+        opened: &OpenedDocument,
+        context: ResolveContext<'_>,
         is_past: bool,
     ) -> Result<Self, RunError> {
         let mut document = match &opened.content {
-            Content::Config(config) => of_config(config, basis, is_past)?,
-            Content::Plan(file, state) => of_plan(&file.plan, *state),
+            Content::Config(config) => from_config(config, context, is_past)?,
+            Content::Plan(file, state) => from_plan(&file.plan, *state),
             Content::Inventory(inventory) => Self {
-                instances: live(inventory, basis.accounts),
+                instances: live_firewalls(inventory, context.accounts),
                 ..Self::default()
             },
             Content::Ports(ports) => Self {
@@ -93,19 +93,19 @@ impl Document {
     }
 }
 
-impl General {
+impl GroupStatements {
     /// Whether every instance of this site is known.
-    pub(in crate::cli) fn lists(&self, site: &Site) -> bool {
+    pub(in crate::cli) fn is_listed(&self, site: &Site) -> bool {
         let listed = self.listed.as_ref();
         listed.is_some_and(|listed| listed.contains(site))
     }
 }
 
 /// The rules of every instance of an inventory.
-pub(in crate::cli) fn live(
+pub(in crate::cli) fn live_firewalls(
     inventory: &Inventory,
     accounts: &BTreeMap<&str, &str>,
-) -> BTreeMap<InstanceId, Known> {
+) -> BTreeMap<InstanceId, InstanceRulesResult> {
     let entries = inventory.named(accounts).into_iter();
     let known = entries.map(|(id, entry)| {
         let family = AddressType::from_name(&entry.ip_address_type).client_family();
@@ -118,82 +118,97 @@ pub(in crate::cli) fn live(
     known.collect()
 }
 
-fn of_plan(plan: &plan::Plan, state: DocumentState) -> Document {
-    let side = |plan: &InstancePlan| match state {
+fn from_plan(plan: &plan::Plan, state: DocumentState) -> Document {
+    let firewall = |plan: &InstancePlan| match state {
         DocumentState::Before => DocumentFirewall::of_live(&plan.before, plan.family()),
-        DocumentState::After => after(plan),
+        DocumentState::After => resulting_firewall(plan),
     };
     let known = plan
         .instances
         .iter()
-        .map(|plan| (plan.instance.id.clone(), Ok(side(plan).into())));
+        .map(|plan| (plan.instance.id.clone(), Ok(firewall(plan).into())));
     let unknown = plan
         .unreadable
         .iter()
-        .map(|(id, why)| (id.clone(), Err(why.clone())));
+        .map(|(id, cause)| (id.clone(), Err(cause.clone())));
     Document {
         instances: known.chain(unknown).collect(),
         incomplete: plan
             .sites_unreadable
             .iter()
-            .map(|(region, why)| format!("the instances of region `{region}` are not known: {why}"))
+            .map(|(region, cause)| {
+                format!("the instances of region `{region}` are not known: {cause}")
+            })
             .collect(),
         ..Document::default()
     }
 }
 
 /// What results, with the entries that cannot be read and stay.
-fn of_config(config: &Config, basis: Basis<'_>, is_past: bool) -> Result<Document, RunError> {
+fn from_config(
+    config: &Config,
+    context: ResolveContext<'_>,
+    is_past: bool,
+) -> Result<Document, RunError> {
     let mut document = Document::default();
-    let fleet = match (basis.inventory, basis.plan) {
-        (Some(inventory), _) => Some(Fleet::of_inventory(inventory, config)),
-        (None, Some(plan)) => Some(Fleet::of_plan(plan, config)),
+    let fleet = match (context.inventory, context.plan) {
+        (Some(inventory), _) => Some(Fleet::from_inventory(inventory, config)),
+        (None, Some(plan)) => Some(Fleet::from_plan(plan, config)),
         (None, None) => None,
     };
     let is_known = fleet.is_some();
     let fleet = fleet.unwrap_or_default();
-    let listing = basis.inventory.map(|_| fleet.listing());
-    let desired = resolved(config, &fleet, listing, basis.as_of, is_past, &mut document)?;
-    for (id, why) in &desired.undecided {
-        let why = Unreadable::undecided(format!(
+    let listing = context.inventory.map(|_| fleet.listing());
+    let desired = resolve(
+        config,
+        &fleet,
+        listing,
+        context.as_of,
+        is_past,
+        &mut document,
+    )?;
+    for (id, cause) in &desired.undecided {
+        let cause = Unreadable::undecided(format!(
             "what is declared for it is undecided: {}",
-            why.reason
+            cause.reason
         ))
-        .with_hint(why.hint.clone());
-        document.instances.insert(id.clone(), Err(why));
+        .with_hint(cause.hint.clone());
+        document.instances.insert(id.clone(), Err(cause));
     }
     for (id, wanted) in &desired.instances {
         let instance = fleet.instances.get(id);
         let family = instance.map_or_else(Family::default, |i| i.address_type.client_family());
-        let side = match (wanted.mode, instance.zip(fleet.rules.get(id))) {
-            (Mode::Additive, Some((instance, Ok(live)))) => Ok(additive(instance, wanted, live)),
-            (Mode::Additive, Some((_, Err(why)))) => Err(why.clone()),
+        let firewall = match (wanted.mode, instance.zip(fleet.rules.get(id))) {
+            (Mode::Additive, Some((instance, Ok(live)))) => {
+                Ok(additive_firewall(instance, wanted, live))
+            }
+            (Mode::Additive, Some((_, Err(cause)))) => Err(cause.clone()),
             _ => Ok(DocumentFirewall::of_rules(&wanted.rules, family)),
         };
         document
             .instances
-            .insert(id.clone(), side.map(Stated::from));
+            .insert(id.clone(), firewall.map(InstanceRules::from));
     }
-    let statements = Statements::of(config, basis.as_of);
-    let unknown = unknown(basis.places, &fleet);
+    let statements = Statements::new(config, context.as_of);
+    let unknown = unknown_places(context.places, &fleet);
     // What is wrong with an instance that has a table shows wherever it is.
     let tables: BTreeSet<PartialInstanceId> = config.places().into_iter().collect();
     let own: BTreeMap<InstanceId, Instance> = unknown
         .iter()
         .filter(|place| tables.contains(place))
-        .map(|place| (id_of(place), supposed(place)))
+        .map(|place| (instance_id(place), assumed_instance(place)))
         .collect();
-    let supposedly = config.resolve(&own, &BTreeSet::new(), basis.as_of)?;
+    let assumed = config.resolve(&own, &BTreeSet::new(), context.as_of)?;
     for place in unknown {
-        let mut stated = statements.stated(&Scope::one(place.clone()));
-        let wanted = supposedly.instances.get(&id_of(place)).cloned();
-        stated.wanted = wanted.map(|wanted| (supposed(place), wanted));
-        if stated.declared == Declared::No {
+        let mut rules = statements.rules_for(&Scope::one(place.clone()));
+        let wanted = assumed.instances.get(&instance_id(place)).cloned();
+        rules.desired = wanted.map(|wanted| (assumed_instance(place), wanted));
+        if rules.declared == Declared::No {
             continue;
         }
         if is_known {
             let name = &place.name;
-            let list = if basis.inventory.is_some() {
+            let list = if context.inventory.is_some() {
                 "inventory"
             } else {
                 "plan"
@@ -202,7 +217,7 @@ fn of_config(config: &Config, basis: Basis<'_>, is_past: bool) -> Result<Documen
                 "`{name}` is not in the {list}: it is taken to be dual-stack, and its tags are not known"
             ));
         }
-        document.instances.insert(id_of(place), Ok(stated));
+        document.instances.insert(instance_id(place), Ok(rules));
     }
     if !is_known {
         document.notes.insert(
@@ -211,7 +226,7 @@ fn of_config(config: &Config, basis: Basis<'_>, is_past: bool) -> Result<Documen
                 .to_owned(),
         );
     }
-    document.general = Some(General {
+    document.groups = Some(GroupStatements {
         statements,
         sites: config.sites(),
         listed: is_known.then_some(fleet.listed),
@@ -220,7 +235,7 @@ fn of_config(config: &Config, basis: Basis<'_>, is_past: bool) -> Result<Documen
 }
 
 /// What is wanted of the instances that are known. With an inventory, what a plan would tell of groups is told too.
-fn resolved(
+fn resolve(
     config: &Config,
     fleet: &Fleet,
     listing: Option<Listing>,
@@ -232,7 +247,7 @@ fn resolved(
     let Some(mut listing) = listing else {
         return Ok(config.resolve(&fleet.instances, &nothing, as_of)?);
     };
-    let wrong = match config.resolve_listed(&fleet.instances, &listing, as_of) {
+    let errors_found = match config.resolve_listed(&fleet.instances, &listing, as_of) {
         Ok(desired) => {
             let notes = desired.notes.iter().filter(|_| !is_past);
             document.notes.extend(notes.map(|note| match &note.origin {
@@ -241,13 +256,13 @@ fn resolved(
             }));
             return Ok(desired);
         }
-        Err(wrong) if !is_past => return Err(wrong.into()),
-        Err(wrong) => wrong,
+        Err(errors_found) if !is_past => return Err(errors_found.into()),
+        Err(errors_found) => errors_found,
     };
     // Without a number of instances to compare with, what is left is wrong in itself.
     listing.complete.clear();
     let desired = config.resolve_listed(&fleet.instances, &listing, as_of)?;
-    let errors = wrong.into_iter();
+    let errors = errors_found.into_iter();
     let errors = errors.filter(|problem| problem.severity == Severity::Error);
     document.notes.extend(
         errors.map(|problem| format!("on the old side, {} ({})", problem.message, problem.origin)),
@@ -256,7 +271,7 @@ fn resolved(
 }
 
 /// The places at which no instance is known.
-fn unknown<'a>(places: &'a [PartialInstanceId], fleet: &Fleet) -> Vec<&'a PartialInstanceId> {
+fn unknown_places<'a>(places: &'a [PartialInstanceId], fleet: &Fleet) -> Vec<&'a PartialInstanceId> {
     let mut named: HashMap<&str, Vec<&InstanceId>> = HashMap::new();
     for id in fleet.instances.keys() {
         named.entry(&id.name).or_default().push(id);
@@ -269,7 +284,7 @@ fn unknown<'a>(places: &'a [PartialInstanceId], fleet: &Fleet) -> Vec<&'a Partia
 }
 
 /// The instance at a place. What is not known of the place is left empty.
-pub(in crate::cli) fn id_of(place: &PartialInstanceId) -> InstanceId {
+pub(in crate::cli) fn instance_id(place: &PartialInstanceId) -> InstanceId {
     InstanceId {
         account: place.account.clone(),
         region: place.region.clone().unwrap_or_default(),
@@ -278,9 +293,9 @@ pub(in crate::cli) fn id_of(place: &PartialInstanceId) -> InstanceId {
 }
 
 /// An instance as it may be.
-fn supposed(place: &PartialInstanceId) -> Instance {
+fn assumed_instance(place: &PartialInstanceId) -> Instance {
     Instance {
-        id: id_of(place),
+        id: instance_id(place),
         arn: String::new(),
         tags: BTreeMap::new(),
         state: InstanceState::Running,

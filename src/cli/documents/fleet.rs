@@ -26,7 +26,7 @@ pub(in crate::cli) struct Fleet {
 
 impl Fleet {
     /// Those of an inventory.
-    pub(in crate::cli) fn of_inventory(inventory: &Inventory, config: &Config) -> Self {
+    pub(in crate::cli) fn from_inventory(inventory: &Inventory, config: &Config) -> Self {
         let mut sites = config.sites();
         if sites.is_empty() {
             sites = inventory.regions.keys().map(Site::of_region).collect();
@@ -63,11 +63,11 @@ impl Fleet {
     }
 
     /// Those of a plan, which has the declared instances only, as they were when it was made.
-    pub(in crate::cli) fn of_plan(plan: &Plan, config: &Config) -> Self {
-        let why = Unreadable::new("a plan does not list every instance");
+    pub(in crate::cli) fn from_plan(plan: &Plan, config: &Config) -> Self {
+        let cause = Unreadable::new("a plan does not list every instance");
         let sites = config.sites().into_iter();
         let mut fleet = Self {
-            unlisted: sites.map(|site| (site, why.clone())).collect(),
+            unlisted: sites.map(|site| (site, cause.clone())).collect(),
             ..Self::default()
         };
         for plan in &plan.instances {

@@ -19,7 +19,7 @@ use crate::model::Code;
 #[derive(Debug)]
 pub(super) struct Revision {
     /// As the user named it.
-    shown: String,
+    name: String,
     /// The commit or tree that it means.
     id: String,
     /// Files by their path from the top, and whether they are regular.
@@ -32,24 +32,24 @@ const REGULAR: &str = "10";
 impl Revision {
     /// Looks for `REV:PATH`. As for git, a path is from the top of the repository, unless it begins with `./` or `../`.
     pub(super) fn open(text: &str) -> Result<(Self, PathBuf), CommandError> {
-        let wanted = || {
+        let usage_error = || {
             CommandError::usage(
                 format!("`git:{text}` names no file of a revision"),
                 "expected git:REV:PATH, such as git:HEAD~1:firewall.toml",
             )
         };
-        let (shown, path) = split(text).ok_or_else(wanted)?;
-        if shown.is_empty() || path.is_empty() || shown.starts_with('-') {
-            return Err(wanted());
+        let (name, path) = split_revision(text).ok_or_else(usage_error)?;
+        if name.is_empty() || path.is_empty() || name.starts_with('-') {
+            return Err(usage_error());
         }
-        let id = git(&[
+        let id = run_git(&[
             "rev-parse",
             "--verify",
             "--end-of-options",
-            &format!("{shown}^{{tree}}"),
+            &format!("{name}^{{tree}}"),
         ])
         .map_err(|error| {
-            CommandError::failed(format!("cannot find the revision `{shown}`: {error}"))
+            CommandError::failed(format!("cannot find the revision `{name}`: {error}"))
                 .with_code(Code::NotFound)
                 .with_hint(Some(
                     "is this a repository, and is the revision fetched?".into(),
@@ -58,19 +58,19 @@ impl Revision {
         let id = String::from_utf8_lossy(&id).trim().to_owned();
         let mut from_top = PathBuf::new();
         if path.starts_with("./") || path.starts_with("../") {
-            let here = git(&["rev-parse", "--show-prefix"]).map_err(|error| {
+            let here = run_git(&["rev-parse", "--show-prefix"]).map_err(|error| {
                 CommandError::failed(format!("cannot find the directory: {error}"))
                     .with_code(Code::NotFound)
             })?;
             from_top.push(String::from_utf8_lossy(&here).trim_end_matches('\n'));
         }
-        let path = normal(&from_top.join(path)).ok_or_else(wanted)?;
+        let path = normalize(&from_top.join(path)).ok_or_else(usage_error)?;
         let mut revision = Self {
-            shown: shown.to_owned(),
+            name: name.to_owned(),
             id,
             files: BTreeMap::new(),
         };
-        revision.index(path.parent().unwrap_or(Path::new("")))?;
+        revision.list_files(path.parent().unwrap_or(Path::new("")))?;
         if !revision.files.contains_key(&path) {
             let shown = revision.display_name(&path);
             return Err(CommandError::failed(format!("there is no file `{shown}`")).with_code(Code::NotFound).with_hint(Some(
@@ -82,9 +82,9 @@ impl Revision {
     }
 
     /// Learns the names of the files in and below a directory.
-    fn index(&mut self, directory: &Path) -> Result<(), CommandError> {
+    fn list_files(&mut self, directory: &Path) -> Result<(), CommandError> {
         let failed = |error| {
-            let message = format!("cannot list the files of `{}`: {error}", self.shown);
+            let message = format!("cannot list the files of `{}`: {error}", self.name);
             CommandError::failed(message).with_code(Code::File)
         };
         let below = format!("{}/", directory.display());
@@ -92,15 +92,15 @@ impl Revision {
         if !directory.as_os_str().is_empty() {
             args.extend(["--", &below]);
         }
-        let list = git(&args).map_err(failed)?;
+        let list = run_git(&args).map_err(failed)?;
         // Each is `MODE TYPE ID<tab>PATH<nul>`; what is not UTF-8 cannot be named in a configuration.
         for entry in list.split(|byte| *byte == 0) {
             let Ok(entry) = std::str::from_utf8(entry) else {
                 continue;
             };
-            if let Some((about, path)) = entry.split_once('\t') {
+            if let Some((mode, path)) = entry.split_once('\t') {
                 self.files
-                    .insert(PathBuf::from(path), about.starts_with(REGULAR));
+                    .insert(PathBuf::from(path), mode.starts_with(REGULAR));
             }
         }
         Ok(())
@@ -116,7 +116,7 @@ impl Revision {
 
 impl FileSystem for Revision {
     fn display_name(&self, path: &Path) -> String {
-        format!("{}:{}", self.shown, path.display())
+        format!("{}:{}", self.name, path.display())
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
@@ -126,7 +126,7 @@ impl FileSystem for Revision {
                 "it is a link, or no file, in this revision",
             ));
         }
-        git(&[
+        run_git(&[
             "cat-file",
             "blob",
             &format!("{}:{}", self.id, real.display()),
@@ -134,13 +134,13 @@ impl FileSystem for Revision {
     }
 
     fn canonicalize(&self, path: &Path) -> io::Result<PathBuf> {
-        let gone = || io::Error::new(io::ErrorKind::NotFound, "there is no such file");
-        let path = normal(path).ok_or_else(gone)?;
+        let not_found = || io::Error::new(io::ErrorKind::NotFound, "there is no such file");
+        let path = normalize(path).ok_or_else(not_found)?;
         // Names are in the order of their components, so what is below a directory follows it.
         let known = self
             .first_from(&path)
             .is_some_and(|(file, _)| file.starts_with(&path));
-        if known { Ok(path) } else { Err(gone()) }
+        if known { Ok(path) } else { Err(not_found()) }
     }
 
     fn file_type(&self, canonical: &Path) -> FileType {
@@ -169,16 +169,16 @@ impl FileSystem for Revision {
             };
             list.extend(name.to_str().map(|name| (name.to_owned(), kind)));
             // Behind all that is below this name, however much that is: no name holds a zero, and none is less.
-            let mut behind = name.to_owned();
-            behind.push("\0");
-            next = directory.join(behind);
+            let mut after = name.to_owned();
+            after.push("\0");
+            next = directory.join(after);
         }
         Ok(list)
     }
 }
 
 /// Revision and path: cut at the first colon that is not inside braces, as `@{12:00}` has one.
-fn split(text: &str) -> Option<(&str, &str)> {
+fn split_revision(text: &str) -> Option<(&str, &str)> {
     let mut depth = 0_usize;
     for (at, c) in text.char_indices() {
         match c {
@@ -192,30 +192,30 @@ fn split(text: &str) -> Option<(&str, &str)> {
 }
 
 /// A path without `.` and `..`; `None` where it leaves the repository.
-fn normal(path: &Path) -> Option<PathBuf> {
-    let mut normal = PathBuf::new();
+fn normalize(path: &Path) -> Option<PathBuf> {
+    let mut normalized = PathBuf::new();
     for component in path.components() {
         match component {
-            Component::Normal(name) => normal.push(name),
+            Component::Normal(name) => normalized.push(name),
             Component::CurDir => {}
             Component::ParentDir => {
-                if !normal.pop() {
+                if !normalized.pop() {
                     return None;
                 }
             }
             Component::RootDir | Component::Prefix(_) => return None,
         }
     }
-    Some(normal)
+    Some(normalized)
 }
 
 /// What a git command prints, which is as long as an input file at most: a file of a revision is one, and takes far less
 /// room in a repository than its length.
-fn git(args: &[&str]) -> io::Result<Vec<u8>> {
-    git_up_to(args, input::MOST_BYTES)
+fn run_git(args: &[&str]) -> io::Result<Vec<u8>> {
+    run_git_up_to(args, input::MOST_BYTES)
 }
 
-fn git_up_to(args: &[&str], most: u64) -> io::Result<Vec<u8>> {
+fn run_git_up_to(args: &[&str], most: u64) -> io::Result<Vec<u8>> {
     let mut child = Command::new("git")
         .args(args)
         .stdin(Stdio::null())
@@ -247,10 +247,13 @@ fn git_up_to(args: &[&str], most: u64) -> io::Result<Vec<u8>> {
         return Ok(printed);
     }
     let errors = errors.join().ok().and_then(Result::ok).unwrap_or_default();
-    let said = String::from_utf8_lossy(&errors);
-    let said = said.lines().next().unwrap_or("git failed and said nothing");
+    let message = String::from_utf8_lossy(&errors);
+    let message = message
+        .lines()
+        .next()
+        .unwrap_or("git failed and said nothing");
     Err(io::Error::other(
-        said.trim_start_matches("fatal: ").to_owned(),
+        message.trim_start_matches("fatal: ").to_owned(),
     ))
 }
 
@@ -265,15 +268,15 @@ mod tests {
             ("main@{12:00}:a:b", Some(("main@{12:00}", "a:b"))),
             ("HEAD", None),
         ] {
-            assert_eq!(split(text), parts, "{text}");
+            assert_eq!(split_revision(text), parts, "{text}");
         }
     }
 
     #[test]
     fn output_of_git_is_limited() {
-        let length = git(&["--version"]).expect("git").len() as u64;
-        git_up_to(&["--version"], length).expect("as long as it may be");
-        let error = git_up_to(&["--version"], length - 1).expect_err("too long");
+        let length = run_git(&["--version"]).expect("git").len() as u64;
+        run_git_up_to(&["--version"], length).expect("as long as it may be");
+        let error = run_git_up_to(&["--version"], length - 1).expect_err("too long");
         assert_eq!(
             error.to_string(),
             format!(
@@ -285,7 +288,7 @@ mod tests {
 
     fn revision(files: impl IntoIterator<Item = (String, bool)>) -> Revision {
         Revision {
-            shown: "HEAD".to_owned(),
+            name: "HEAD".to_owned(),
             id: String::new(),
             files: files
                 .into_iter()
@@ -360,7 +363,7 @@ mod tests {
 
     #[test]
     fn paths_stay_inside_the_repository() {
-        let shown = |text: &str| normal(Path::new(text)).map(|path| path.display().to_string());
+        let shown = |text: &str| normalize(Path::new(text)).map(|path| path.display().to_string());
         assert_eq!(shown("a/./b/../c.toml").as_deref(), Some("a/c.toml"));
         assert_eq!(shown("").as_deref(), Some(""));
         assert_eq!(shown("../a"), None);

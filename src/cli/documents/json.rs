@@ -14,9 +14,6 @@ use crate::inventory::{self, Inventory};
 use crate::model::{Code, PortState, Sources};
 use crate::plan::file;
 
-/// Rules as the API spells them.
-pub(in crate::cli) type Ports = Vec<PortState>;
-
 /// What tells the kinds of objects apart. Other members are looked at by whoever reads the kind.
 #[derive(Deserialize)]
 struct Head {
@@ -27,7 +24,7 @@ struct Head {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Reply {
-    port_states: Option<Ports>,
+    port_states: Option<Vec<PortState>>,
     port_infos: Option<Vec<PortInfo>>,
 }
 
@@ -59,29 +56,33 @@ pub(super) fn is_json(text: &str) -> bool {
 }
 
 /// Reads a document in JSON.
-pub(super) fn read(text: &str, shown: &str, state: DocumentState) -> Result<Content, CommandError> {
-    let wrong = |why: String| {
-        CommandError::failed(format!("cannot read `{shown}`: {why}")).with_code(Code::Document)
+pub(super) fn read(text: &str, name: &str, state: DocumentState) -> Result<Content, CommandError> {
+    let error_of = |message: String| {
+        CommandError::failed(format!("cannot read `{name}`: {message}")).with_code(Code::Document)
     };
     if text.trim_start().starts_with('[') {
         return serde_json::from_str(text)
             .map(Content::Ports)
-            .map_err(|error| wrong(format!("not a list of rules: {error}")));
+            .map_err(|error| error_of(format!("not a list of rules: {error}")));
     }
     let head: Head =
-        serde_json::from_str(text).map_err(|error| wrong(format!("not valid JSON: {error}")))?;
+        serde_json::from_str(text).map_err(|error| error_of(format!("not valid JSON: {error}")))?;
     match head.format.as_deref() {
         Some(inventory::FORMAT) => Inventory::parse(text)
             .map(Content::Inventory)
-            .map_err(|error| wrong(error.to_string())),
+            .map_err(|error| error_of(error.to_string())),
         // A plan that is over still says what it said.
         Some(file::FORMAT) => match file::parse(text, OffsetDateTime::UNIX_EPOCH, None) {
             Ok(plan) => Ok(Content::Plan(Box::new(plan), state)),
-            Err(refusal) => Err(wrong(refusal.to_string()).with_hint(Some(refusal.hint().into()))),
+            Err(refusal) => {
+                Err(error_of(refusal.to_string()).with_hint(Some(refusal.hint().into())))
+            }
         },
-        Some(other) => Err(wrong(format!("nothing is known of the format `{other}`"))),
-        None => ports(text).map(Content::Ports).map_err(|why| {
-            wrong(why).with_hint(Some(
+        Some(other) => Err(error_of(format!(
+            "nothing is known of the format `{other}`"
+        ))),
+        None => ports(text).map(Content::Ports).map_err(|message| {
+            error_of(message).with_hint(Some(
                 "expected a configuration, a plan, an inventory, or the output of \
                  `aws lightsail get-instance-port-states`"
                     .to_owned(),
@@ -90,7 +91,7 @@ pub(super) fn read(text: &str, shown: &str, state: DocumentState) -> Result<Cont
     }
 }
 
-fn ports(text: &str) -> Result<Ports, String> {
+fn ports(text: &str) -> Result<Vec<PortState>, String> {
     let reply: Reply =
         serde_json::from_str(text).map_err(|error| format!("not a list of rules: {error}"))?;
     match (reply.port_states, reply.port_infos) {

@@ -8,20 +8,23 @@ mod document;
 mod fleet;
 mod git;
 mod json;
-mod stated;
+mod statements;
 
 use std::path::Path;
 
-pub(super) use additive::additive;
-pub(super) use document::{Basis, Document, General, id_of, live, names};
+pub(super) use additive::additive_firewall;
+pub(super) use document::{
+    Document, GroupStatements, ResolveContext, instance_id, live_firewalls, names,
+};
 pub(super) use fleet::Fleet;
-pub(super) use json::Ports;
-pub(super) use stated::{Conditional, Declared, Kept, Known, Stated, Statements};
+pub(super) use statements::{
+    Declared, GroupRules, InstanceRules, InstanceRulesResult, Retained, Statements,
+};
 
 use super::error::{CommandError, RunError};
 use crate::config::{self, Config, Disk, FileSystem};
 use crate::inventory::Inventory;
-use crate::model::Code;
+use crate::model::{Code, PortState};
 use crate::plan::file::PlanFile;
 use git::Revision;
 
@@ -35,7 +38,7 @@ pub(super) enum Content {
     /// A snapshot of instances and rules.
     Inventory(Inventory),
     /// The rules of one instance that is not named.
-    Ports(Ports),
+    Ports(Vec<PortState>),
 }
 
 /// One of the two states that a plan file holds.
@@ -49,15 +52,15 @@ pub(super) enum DocumentState {
 
 /// A document that was recognised, and what the user calls it.
 #[derive(Debug)]
-pub(super) struct Opened {
-    pub(super) shown: String,
+pub(super) struct OpenedDocument {
+    pub(super) name: String,
     pub(super) content: Content,
 }
 
 /// Reads what `text` names: a file, `-` for stdin, `git:REV:PATH`, or one of these with `#before` or `#after` behind it
 /// for the state of a plan.
-pub(super) fn open(text: &str) -> Result<Opened, RunError> {
-    let (name, state) = state_of(text);
+pub(super) fn open(text: &str) -> Result<OpenedDocument, RunError> {
+    let (name, state) = split_state(text);
     let content = if name == "-" {
         let bytes = crate::input::read_stream(std::io::stdin()).map_err(|error| {
             CommandError::failed(format!("cannot read stdin: {error}")).with_code(Code::File)
@@ -77,15 +80,15 @@ pub(super) fn open(text: &str) -> Result<Opened, RunError> {
         )
         .into());
     }
-    Ok(Opened {
-        shown: text.to_owned(),
+    Ok(OpenedDocument {
+        name: text.to_owned(),
         content,
     })
 }
 
 /// Reads the inventory that a path names: a file, or `git:REV:PATH`.
 pub(super) fn inventory(path: &Path) -> Result<Inventory, CommandError> {
-    let shown = path.display();
+    let name = path.display();
     let revision = path.to_str().and_then(|text| text.strip_prefix("git:"));
     let text = match revision.filter(|_| !path.exists()) {
         None => crate::input::read_text(path),
@@ -96,18 +99,18 @@ pub(super) fn inventory(path: &Path) -> Result<Inventory, CommandError> {
         }
     };
     let text = text.map_err(|error| {
-        CommandError::failed(format!("cannot read the inventory `{shown}`: {error}"))
+        CommandError::failed(format!("cannot read the inventory `{name}`: {error}"))
             .with_code(Code::File)
     })?;
     Inventory::parse(&text).map_err(|error| {
-        CommandError::failed(format!("`{shown}`: {error}"))
+        CommandError::failed(format!("`{name}`: {error}"))
             .with_code(Code::Document)
             .with_hint(Some("`portward inventory` writes one".to_owned()))
     })
 }
 
 /// The name of a document, and the state that is asked for. A file that really has such a name is that file.
-fn state_of(text: &str) -> (&str, Option<DocumentState>) {
+fn split_state(text: &str) -> (&str, Option<DocumentState>) {
     let states = [
         ("#before", DocumentState::Before),
         ("#after", DocumentState::After),
@@ -124,9 +127,9 @@ fn recognise(
     path: &Path,
     state: Option<DocumentState>,
 ) -> Result<Content, RunError> {
-    let shown = files.display_name(path);
+    let name = files.display_name(path);
     let bytes = files.read(path).map_err(|error| {
-        CommandError::failed(format!("cannot read `{shown}`: {error}")).with_code(Code::File)
+        CommandError::failed(format!("cannot read `{name}`: {error}")).with_code(Code::File)
     })?;
     let json = std::str::from_utf8(&bytes)
         .ok()
@@ -135,7 +138,7 @@ fn recognise(
     match json {
         Some(text) => Ok(json::read(
             text,
-            &shown,
+            &name,
             state.unwrap_or(DocumentState::After),
         )?),
         None => Ok(Content::Config(Box::new(config::load_from(files, path)?))),

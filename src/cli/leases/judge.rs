@@ -3,7 +3,7 @@
 //! **Owns** the questions: whether `[grants]` and the policies permit it, and whether it could be opened and ended safely.
 //! **Does not** write.
 
-use super::{Fleet, wanted};
+use super::{Fleet, desired_instance};
 use crate::apply::leases::Aim;
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
@@ -28,16 +28,20 @@ impl Fleet {
             CommandError::new(Exit::Refused, message).with_hint(hint.map(str::to_owned))
         };
         let limits = self.limits()?;
-        let instance = self.live.instances.get(id).ok_or_else(|| gone(id))?;
-        let takes = self.config.may_grant_on(instance);
-        if let Err(why) = limits.permits(lease, takes, self.now()) {
+        let instance = self
+            .live
+            .instances
+            .get(id)
+            .ok_or_else(|| missing_instance(id))?;
+        let may_grant = self.config.may_grant_on(instance);
+        if let Err(reason) = limits.permits(lease, may_grant, self.now()) {
             let hint = format!("see `[grants]` at {}", limits.origin);
-            return Err(refused(format!("not granted on `{id}`: {why}"), Some(&hint)).into());
+            return Err(refused(format!("not granted on `{id}`: {reason}"), Some(&hint)).into());
         }
         let firewall = self.connection.reader().rules(id).await;
         let firewall = firewall.map_err(|error| cannot_read(id, &error))?;
         let now = self.now();
-        let without = wanted(&self.config, &self.live, &self.listing, id, now)?;
+        let without = desired_instance(&self.config, &self.live, &self.listing, id, now)?;
         // As if the tag were there.
         let value = lease
             .value()
@@ -117,7 +121,7 @@ fn is_declared(lease: &Lease, rules: &[Rule]) -> bool {
     })
 }
 
-fn gone(id: &InstanceId) -> CommandError {
+fn missing_instance(id: &InstanceId) -> CommandError {
     CommandError::failed(format!("there is no instance `{id}` any more")).with_code(Code::NotFound)
 }
 

@@ -67,10 +67,10 @@ impl Fleet {
         let sites = session::sites(&args.connection, &config).await?;
         let connection =
             Connection::connect(&args.connection, None, mode, &sites, config.accounts()).await?;
-        let beside = session::beside(&args.connection, &config, &sites).await;
-        let all = [&sites[..], &beside].concat();
+        let others = session::other_sites(&args.connection, &config, &sites).await;
+        let all = [&sites[..], &others].concat();
         let live = session::discover(connection.reader(), &all).await;
-        let listing = session::listing(&sites, &beside, &live);
+        let listing = session::listing(&sites, &others, &live);
         let now = OffsetDateTime::now_utc();
         Ok(Self {
             config,
@@ -130,7 +130,7 @@ impl Fleet {
             as_of: now,
             grants,
             sites_unreadable: sites
-                .map(|(site, why)| (site.clone(), why.clone()))
+                .map(|(site, reason)| (site.clone(), reason.clone()))
                 .collect(),
         };
         grants.sort();
@@ -196,23 +196,23 @@ impl Fleet {
                     .config
                     .grants()
                     .map_or(&[][..], |limits| &limits.whoami);
-                let mut mine = whoami::ask(urls).await?;
+                let mut own = whoami::public_address(urls).await?;
                 if let Some(instance) = self.live.instances.get(id) {
                     let kind = &instance.address_type;
                     if !kind.has_ipv4() {
-                        mine.clear_ipv4();
+                        own.clear_ipv4();
                     }
                     if !kind.has_ipv6() {
-                        mine.clear_ipv6();
+                        own.clear_ipv6();
                     }
-                    if mine.is_empty() {
+                    if own.is_empty() {
                         let message = format!(
                             "`{id}` is {kind}, and this machine has no such address on the internet"
                         );
                         return Err(CommandError::failed(message).with_code(Code::OwnAddress));
                     }
                 }
-                sources.extend(&mine);
+                sources.extend(&own);
                 continue;
             }
             let named = self.config.sources_of(text).ok_or_else(|| {
@@ -228,7 +228,7 @@ impl Fleet {
 }
 
 /// What is wanted of an instance, its leases included; `None` where nothing declares it.
-fn wanted(
+fn desired_instance(
     config: &Config,
     live: &Live,
     listing: &Listing,
@@ -248,7 +248,7 @@ fn wanted(
 }
 
 /// A grant as `grants` would list it.
-pub(super) fn granted(id: &InstanceId, lease: &Lease) -> Grant {
+pub(super) fn live_grant(id: &InstanceId, lease: &Lease) -> Grant {
     Grant {
         instance: id.clone(),
         judged: Judged {

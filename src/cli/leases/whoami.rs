@@ -24,28 +24,28 @@ const BUILT_IN: [&str; 4] = [
 ];
 
 /// How long one may take.
-const WITHIN: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// So many must say the same, where there are so many to ask.
-const AGREEING: usize = 2;
+const QUORUM: usize = 2;
 
 /// Asks these, or the built-in ones where there are none.
 ///
 /// # Errors
 /// They do not agree, too few answer, or the answer is not a public address.
-pub(super) async fn ask(urls: &[String]) -> Result<Sources, CommandError> {
+pub(super) async fn public_address(urls: &[String]) -> Result<Sources, CommandError> {
     let urls: Vec<&str> = if urls.is_empty() {
         BUILT_IN.to_vec()
     } else {
         urls.iter().map(String::as_str).collect()
     };
-    let answers = join_all(urls.iter().map(|url| one(url))).await;
+    let answers = join_all(urls.iter().map(|url| query(url))).await;
     let answers: Vec<(&str, Result<IpAddr, String>)> = urls.into_iter().zip(answers).collect();
     decide(&answers)
 }
 
-async fn one(url: &str) -> Result<IpAddr, String> {
-    let answer = tokio::time::timeout(WITHIN, aws::get(url)).await;
+async fn query(url: &str) -> Result<IpAddr, String> {
+    let answer = tokio::time::timeout(TIMEOUT, aws::get(url)).await;
     let text = answer.map_err(|_| "no answer in time".to_owned())??;
     let text = text.trim();
     text.parse()
@@ -54,15 +54,17 @@ async fn one(url: &str) -> Result<IpAddr, String> {
 
 /// The addresses that were agreed upon.
 fn decide(answers: &[(&str, Result<IpAddr, String>)]) -> Result<Sources, CommandError> {
-    let needed = AGREEING.min(answers.len());
+    let needed = QUORUM.min(answers.len());
     let mut sources = Sources::new();
-    let mut why = Vec::new();
+    let mut reasons = Vec::new();
     for (is_ipv4, family) in [(true, "IPv4"), (false, "IPv6")] {
-        let said = answers
+        let addresses = answers
             .iter()
             .filter_map(|(_, answer)| answer.as_ref().ok());
-        let said: Vec<&IpAddr> = said.filter(|said| said.is_ipv4() == is_ipv4).collect();
-        let different: BTreeSet<&IpAddr> = said.iter().copied().collect();
+        let addresses: Vec<&IpAddr> = addresses
+            .filter(|address| address.is_ipv4() == is_ipv4)
+            .collect();
+        let different: BTreeSet<&IpAddr> = addresses.iter().copied().collect();
         let Some(address) = different.first().filter(|_| different.len() == 1) else {
             if different.len() > 1 {
                 let all: Vec<String> = different.iter().map(ToString::to_string).collect();
@@ -77,8 +79,8 @@ fn decide(answers: &[(&str, Result<IpAddr, String>)]) -> Result<Sources, Command
             }
             continue;
         };
-        if said.len() < needed {
-            why.push(format!(
+        if addresses.len() < needed {
+            reasons.push(format!(
                 "only one says that the {family} address is {address}"
             ));
             continue;
@@ -96,21 +98,21 @@ fn decide(answers: &[(&str, Result<IpAddr, String>)]) -> Result<Sources, Command
     }
     if sources.is_empty() {
         let failed = answers.iter();
-        why.extend(failed.filter_map(|(url, answer)| {
-            let why = answer.as_ref().err()?;
-            Some(format!("{url}: {why}"))
+        reasons.extend(failed.filter_map(|(url, answer)| {
+            let reason = answer.as_ref().err()?;
+            Some(format!("{url}: {reason}"))
         }));
         return Err(CommandError::failed(format!(
             "the address of this machine cannot be found out: {}",
-            why.join("; ")
+            reasons.join("; ")
         ))
         .with_code(Code::OwnAddress)
         .with_hint(Some(
             "name the address itself, as in `--from 203.0.113.7`".to_owned(),
         )));
     }
-    for why in why {
-        note(&format!("{why}, so it is left out"));
+    for reason in reasons {
+        note(&format!("{reason}, so it is left out"));
     }
     Ok(sources)
 }
@@ -133,7 +135,7 @@ mod tests {
 
     #[test]
     fn services_must_agree_on_a_public_address() {
-        for (answers, said) in [
+        for (answers, sources) in [
             (&["203.0.113.7"][..], Ok("203.0.113.7/32")),
             (&["203.0.113.7", "203.0.113.7"], Ok("203.0.113.7/32")),
             (
@@ -161,7 +163,7 @@ mod tests {
                 Err("10.0.0.1 cannot be granted: it is not a public address (private (RFC 1918))"),
             ),
         ] {
-            let expected = said.map(str::to_owned).map_err(str::to_owned);
+            let expected = sources.map(str::to_owned).map_err(str::to_owned);
             assert_eq!(decided(answers), expected, "{answers:?}");
         }
     }

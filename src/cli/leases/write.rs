@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
-use super::{Fleet, wanted};
+use super::{Fleet, desired_instance};
 use crate::apply::leases::{
     self, Declared, Granted, NotGranted, Obstacle, Revoked, SettleError, Tag,
 };
@@ -26,13 +26,13 @@ use crate::model::{Code, DesiredInstance, Instance, InstanceId, Live, Rule, inst
 use crate::plan::Failure;
 
 /// The configuration beside the instances as they were seen last.
-struct Seen<'a> {
+struct Resolver<'a> {
     config: &'a Config,
     live: &'a mut Live,
     listing: &'a Listing,
 }
 
-impl Declared for Seen<'_> {
+impl Declared for Resolver<'_> {
     type Error = RunError;
 
     fn wanted(
@@ -42,14 +42,14 @@ impl Declared for Seen<'_> {
     ) -> Result<Option<Arc<DesiredInstance>>, RunError> {
         let id = instance.id.clone();
         self.live.instances.insert(id.clone(), instance.clone());
-        wanted(self.config, self.live, self.listing, &id, now)
+        desired_instance(self.config, self.live, self.listing, &id, now)
     }
 }
 
-type Writing<'a> = Tools<'a, AnyReader, AccountsWriter, DeferredReceipt, ()>;
+type LeaseTools<'a> = Tools<'a, AnyReader, AccountsWriter, DeferredReceipt, ()>;
 
 impl Fleet {
-    /// Opens a lease in place of others. `about` says so in the receipt. It is done but in part where what is declared may have
+    /// Opens a lease in place of others. `description` says so in the receipt. It is done but in part where what is declared may have
     /// been overwritten.
     ///
     /// # Errors
@@ -59,22 +59,22 @@ impl Fleet {
         id: &InstanceId,
         lease: &Lease,
         replaced: &[&Lease],
-        about: String,
+        description: String,
         receipts: &Path,
         stop: &Stop,
     ) -> Result<Exit, RunError> {
-        let granted = async |seen: &mut Seen<'_>, tools: &Writing<'_>| {
-            leases::grant(id, lease, replaced, seen, tools).await
+        let granted = async |resolver: &mut Resolver<'_>, tools: &LeaseTools<'_>| {
+            leases::grant(id, lease, replaced, resolver, tools).await
         };
-        match self.write(id, about, receipts, stop, granted).await? {
+        match self.write(id, description, receipts, stop, granted).await? {
             Ok(Granted {
                 tags_left,
                 unverified,
                 lost,
             }) => {
-                let exit = name_lost(id, &lost);
+                let exit = report_lost(id, &lost);
                 if let Some(RunError::Command(error)) =
-                    unverified.map(|why| obstacle_error(id, why))
+                    unverified.map(|obstacle| obstacle_error(id, obstacle))
                 {
                     let message = format!(
                         "granted, and whether others have what they were granted is not known: {}",
@@ -83,16 +83,16 @@ impl Fleet {
                     write_error(error.code, &message, Some("look with `portward plan`"));
                 }
                 if let Some(failure) = tags_left {
-                    let error = still_tagged(id, failure);
+                    let error = tag_error(id, failure);
                     write_error(error.code, &error.message, error.hint.as_deref());
                 }
                 Ok(exit)
             }
-            Err(NotGranted { why, tag }) => {
+            Err(NotGranted { why: obstacle, tag }) => {
                 match tag {
                     Tag::Removed => {}
                     Tag::Left(failure) => {
-                        let error = still_tagged(id, failure);
+                        let error = tag_error(id, failure);
                         write_error(error.code, &error.message, error.hint.as_deref());
                     }
                     Tag::Kept => caution(&format!(
@@ -101,7 +101,7 @@ impl Fleet {
                         instant::format(lease.until)
                     )),
                 }
-                Err(obstacle_error(id, why))
+                Err(obstacle_error(id, obstacle))
             }
         }
     }
@@ -115,19 +115,22 @@ impl Fleet {
         id: &InstanceId,
         close: &[&Lease],
         tags: &BTreeSet<String>,
-        about: String,
+        description: String,
         receipts: &Path,
         stop: &Stop,
     ) -> Result<Exit, RunError> {
-        let revoked = async |seen: &mut Seen<'_>, tools: &Writing<'_>| {
-            leases::revoke(id, close, tags, seen, tools).await
+        let revoked = async |resolver: &mut Resolver<'_>, tools: &LeaseTools<'_>| {
+            leases::revoke(id, close, tags, resolver, tools).await
         };
-        match self.write(id, about, receipts, stop, revoked).await? {
+        match self.write(id, description, receipts, stop, revoked).await? {
             Ok(Revoked { tags_left, lost }) => {
-                let exit = name_lost(id, &lost);
-                tags_left.map_or(Ok(exit), |failure| Err(still_tagged(id, failure).into()))
+                let exit = report_lost(id, &lost);
+                tags_left.map_or(Ok(exit), |failure| Err(tag_error(id, failure).into()))
             }
-            Err(SettleError { wrote: _, why }) => Err(obstacle_error(id, why)),
+            Err(SettleError {
+                wrote: _,
+                why: obstacle,
+            }) => Err(obstacle_error(id, obstacle)),
         }
     }
 
@@ -135,10 +138,10 @@ impl Fleet {
     async fn write<T>(
         &mut self,
         id: &InstanceId,
-        about: String,
+        description: String,
         receipts: &Path,
         stop: &Stop,
-        work: impl AsyncFnOnce(&mut Seen<'_>, &Writing<'_>) -> T,
+        work: impl AsyncFnOnce(&mut Resolver<'_>, &LeaseTools<'_>) -> T,
     ) -> Result<T, CommandError> {
         let writer = self.writer()?;
         let instance = self.live.instances.get(id);
@@ -148,7 +151,7 @@ impl Fleet {
             targets: vec![id.to_string()],
         };
         let mut header = Header::new(OffsetDateTime::now_utc(), scope);
-        header.grant = Some(about);
+        header.grant = Some(description);
         let receipt = DeferredReceipt::new(receipts, header);
         let settings = Settings::default();
         let validity = Validity {
@@ -165,12 +168,12 @@ impl Fleet {
             validity: &validity,
             clock: &SystemClock,
         };
-        let mut seen = Seen {
+        let mut resolver = Resolver {
             config: &self.config,
             live: &mut self.live,
             listing: &self.listing,
         };
-        let done = work(&mut seen, &tools).await;
+        let done = work(&mut resolver, &tools).await;
         if let Some(path) = receipt.path() {
             tracing::info!(receipt = %path.display(), "written");
             if let Err(error) = receipt.end(stop.is_set()) {
@@ -182,7 +185,7 @@ impl Fleet {
     }
 }
 
-fn still_tagged(id: &InstanceId, failure: Failure) -> CommandError {
+fn tag_error(id: &InstanceId, failure: Failure) -> CommandError {
     let Failure { message, hint, .. } = failure;
     let otherwise =
         "until its end it counts as declared: remove it, or the next `apply` opens it again";
@@ -192,7 +195,7 @@ fn still_tagged(id: &InstanceId, failure: Failure) -> CommandError {
 }
 
 /// Names what is declared and not open after somebody else wrote at the same time.
-fn name_lost(id: &InstanceId, lost: &[Rule]) -> Exit {
+fn report_lost(id: &InstanceId, lost: &[Rule]) -> Exit {
     for rule in lost {
         let (key, sources) = (rule.key, &rule.sources);
         write_error(
@@ -210,8 +213,8 @@ fn name_lost(id: &InstanceId, lost: &[Rule]) -> Exit {
     }
 }
 
-fn obstacle_error(id: &InstanceId, why: Obstacle<RunError>) -> RunError {
-    let error = match why {
+fn obstacle_error(id: &InstanceId, obstacle: Obstacle<RunError>) -> RunError {
+    let error = match obstacle {
         Obstacle::Declared(error) => return error,
         Obstacle::Ended(lease) => {
             let message = format!("the grant {lease} was revoked, or its time is nearly over");

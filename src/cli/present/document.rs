@@ -12,7 +12,7 @@ use crate::model::{Key, sanitize_json};
 use crate::render::{self, json};
 
 /// A run in a format, for a file where it goes to one. `text` is what the verb says in words.
-pub(super) fn of_run(run: &Run, format: Format, file: Option<&Path>, text: &str) -> String {
+pub(super) fn render_run(run: &Run, format: Format, file: Option<&Path>, text: &str) -> String {
     let view = run.view();
     let document = match format {
         Format::Text => text.to_owned(),

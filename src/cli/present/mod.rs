@@ -27,7 +27,7 @@ pub(super) use text::{guarded_text, plan_text};
 pub(super) fn show(output: &Output, run: &mut Run, exit: Exit, text: &str) -> Exit {
     run.exit = exit;
     // The reports say how the run really ends.
-    run.add_exit(write_stdout(&document::of_run(
+    run.add_exit(write_stdout(&document::render_run(
         run,
         output.format,
         None,
@@ -36,18 +36,18 @@ pub(super) fn show(output: &Output, run: &mut Run, exit: Exit, text: &str) -> Ex
     let metrics = |(format, _): &&(Format, PathBuf)| *format == Format::Prometheus;
     let mut files = Vec::new();
     for (format, path) in output.reports.iter().filter(|report| !metrics(report)) {
-        let content = document::of_run(run, *format, Some(path), text);
+        let content = document::render_run(run, *format, Some(path), text);
         files.push(write_report(path, &content));
     }
     if output.format == Format::Github {
         let outputs = render::github::outputs(&run.view());
-        let summary = document::of_run(run, Format::Markdown, None, text);
+        let summary = document::render_run(run, Format::Markdown, None, text);
         files.push(output.write_github(&summary, &outputs));
     }
     run.add_exit(Exit::highest(&files));
     // Last, because they hold the exit code.
     for (format, path) in output.reports.iter().filter(metrics) {
-        let content = document::of_run(run, *format, Some(path), text);
+        let content = document::render_run(run, *format, Some(path), text);
         run.add_exit(write_report(path, &content));
     }
     let message = render::notification::message(&run.view(), run.exit.code());
@@ -63,16 +63,16 @@ pub(super) fn show_plan(
     differs: bool,
     text: &str,
 ) -> Exit {
-    let mut held = Exit::of_plan(&planned.plan);
+    let mut exits = Exit::of_plan(&planned.plan);
     if differs {
-        held.push(Exit::Differs);
+        exits.push(Exit::Differs);
     }
     if run.is_refused() {
-        held.push(Exit::Refused);
+        exits.push(Exit::Refused);
     }
     run.plan = Some(planned.plan);
     run.cost = Some(planned.cost);
-    show(output, run, Exit::highest(&held), text)
+    show(output, run, Exit::highest(&exits), text)
 }
 
 /// Tells why a verb could not do its job, and writes the reports.
@@ -109,7 +109,7 @@ pub(super) fn show_answer(
     };
     let reports = output.reports.iter();
     let reports = reports.map(|(format, path)| (*format, Some(path.as_path())));
-    let mut made = Vec::new();
+    let mut texts = Vec::new();
     for (format, file) in reports.chain([(output.format, None)]) {
         let Some(text) = content(format, file) else {
             let formats = Format::value_variants().iter().copied();
@@ -119,16 +119,16 @@ pub(super) fn show_answer(
             let hint = format!("it has {}", known.join(", "));
             return Err(CommandError::usage(message, hint).into());
         };
-        made.push(text);
+        texts.push(text);
     }
-    let mut ends = vec![write_stdout(&made.pop().unwrap_or_default())];
-    for ((_, path), text) in output.reports.iter().zip(&made) {
-        ends.push(write_report(path, text));
+    let mut exits = vec![write_stdout(&texts.pop().unwrap_or_default())];
+    for ((_, path), text) in output.reports.iter().zip(&texts) {
+        exits.push(write_report(path, text));
     }
     if output.format == Format::Github {
         let summary = content(Format::Markdown, None).unwrap_or_default();
-        ends.push(output.write_github(&summary, outputs));
+        exits.push(output.write_github(&summary, outputs));
     }
-    run.add_exit(Exit::highest(&ends));
+    run.add_exit(Exit::highest(&exits));
     Ok(run.exit)
 }

@@ -26,15 +26,15 @@ pub(super) async fn sites(
             ));
         }
     }
-    let wanted = accounts
+    let selected = accounts
         .keys()
         .filter(|name| connection.account.is_empty() || connection.account.contains(name));
     let mut sites = BTreeSet::new();
-    for name in wanted {
-        let known = placed(config, name);
+    for name in selected {
+        let known = configured_sites(config, name);
         if known.is_empty() {
             let regions = match &connection.region[..] {
-                [] => unplaced(connection, config, name).await,
+                [] => default_regions(connection, config, name).await,
                 regions => regions.to_vec(),
             };
             if regions.is_empty() {
@@ -62,7 +62,7 @@ pub(super) async fn sites(
 
 /// The sites that have to be listed beside those of a run to decide what its names mean. `--region` and `--account` narrow
 /// what is planned, and not what a name could be.
-pub(in crate::cli) async fn beside(
+pub(in crate::cli) async fn other_sites(
     connection: &ConnectionArgs,
     config: &Config,
     sites: &[Site],
@@ -72,8 +72,8 @@ pub(in crate::cli) async fn beside(
     }
     let mut all = config.sites();
     for name in config.accounts().keys() {
-        if placed(config, name).is_empty() {
-            let regions = unplaced(connection, config, name).await;
+        if configured_sites(config, name).is_empty() {
+            let regions = default_regions(connection, config, name).await;
             all.extend(regions.into_iter().map(|region| site(name, region)));
         }
     }
@@ -89,14 +89,18 @@ fn site(account: &str, region: String) -> Site {
 }
 
 /// Where the configuration says to look in an account.
-fn placed(config: &Config, account: &str) -> Vec<Site> {
+fn configured_sites(config: &Config, account: &str) -> Vec<Site> {
     let mut sites = config.sites();
     sites.retain(|site| site.account.as_deref() == Some(account));
     sites.into_iter().collect()
 }
 
 /// Where the environment says to look in an account of which the configuration does not.
-async fn unplaced(connection: &ConnectionArgs, config: &Config, account: &str) -> Vec<String> {
+async fn default_regions(
+    connection: &ConnectionArgs,
+    config: &Config,
+    account: &str,
+) -> Vec<String> {
     let own = config.accounts().get(account);
     let profile = own.and_then(|account| account.profile.as_deref());
     let profile = profile.or(connection.profile.as_deref());
@@ -104,7 +108,10 @@ async fn unplaced(connection: &ConnectionArgs, config: &Config, account: &str) -
 }
 
 /// The id of each account that is looked at, by its name.
-pub(super) fn of(sites: &[Site], accounts: &BTreeMap<String, Account>) -> BTreeMap<String, String> {
+pub(super) fn selected_ids(
+    sites: &[Site],
+    accounts: &BTreeMap<String, Account>,
+) -> BTreeMap<String, String> {
     let mut ids = account_ids(accounts);
     ids.retain(|name, _| sites.iter().any(|site| site.account.as_ref() == Some(name)));
     ids

@@ -27,17 +27,17 @@ pub(super) struct RulesRead {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::cli) enum Confirm {
     /// Whoever makes the plan, so that nobody is shown what is not so.
-    Here,
+    Planner,
     /// The executor, which is sure to follow, reads before it writes, and takes nothing for granted.
     Executor,
 }
 
 /// At least this many instances that seem to be in sync are read exactly, where there are so many.
-const LEAST_SAMPLE: usize = 3;
+const MIN_SAMPLE: usize = 3;
 
 /// One in this many of the instances that seem to be in sync is read exactly. With this, a list that is wrong about a third
 /// of a small fleet, or about a tenth of a thousand instances, is found out in two runs of three.
-const ONE_IN: usize = 100;
+const SAMPLE_RATIO: usize = 100;
 
 /// How the rules are to be read.
 #[derive(Clone, Copy, Debug)]
@@ -56,16 +56,16 @@ pub(super) async fn read(
     desired: &Desired,
     live: &mut Live,
     listed: Option<ListedRules>,
-    manner: ReadStrategy,
+    strategy: ReadStrategy,
 ) -> RulesRead {
     if let Some(listed) = listed {
-        return read_bulk(reader, desired, live, listed, manner).await;
+        return read_bulk(reader, desired, live, listed, strategy).await;
     }
     let mut firewalls = std::mem::take(&mut live.firewalls);
     firewalls.retain(|id, _| desired.instances.contains_key(id));
     let declared = desired.instances.keys();
     let rest: Vec<&InstanceId> = declared.filter(|id| !firewalls.contains_key(*id)).collect();
-    firewalls.extend(read_rules(reader, rest.into_iter(), manner.concurrency).await);
+    firewalls.extend(read_rules(reader, rest.into_iter(), strategy.concurrency).await);
     RulesRead {
         firewalls,
         ..RulesRead::default()
@@ -77,43 +77,43 @@ async fn read_bulk(
     desired: &Desired,
     live: &Live,
     mut listed: ListedRules,
-    manner: ReadStrategy,
+    strategy: ReadStrategy,
 ) -> RulesRead {
-    let mut exactly = BTreeSet::new();
+    let mut to_read = BTreeSet::new();
     let mut in_sync = Vec::new();
     for id in desired.instances.keys() {
-        match seems(id, desired, live, &listed, manner.options) {
+        match appearance(id, desired, live, &listed, strategy.options) {
             Appearance::InSync => in_sync.push(id),
-            Appearance::ToChange if manner.confirm == Confirm::Executor => {}
+            Appearance::ToChange if strategy.confirm == Confirm::Executor => {}
             Appearance::ToChange | Appearance::Unclear => {
-                exactly.insert(id);
+                to_read.insert(id);
             }
         }
     }
-    let sample = sample(&in_sync, manner.seed);
+    let sample = sample(&in_sync, strategy.seed);
     tracing::info!(
-        seed = manner.seed,
+        seed = strategy.seed,
         instances = desired.instances.len(),
-        confirmed = exactly.len(),
+        confirmed = to_read.len(),
         sample = sample.len(),
         "rules taken from the list"
     );
-    exactly.extend(sample);
-    let mut firewalls = read_rules(reader, exactly.iter().copied(), manner.concurrency).await;
+    to_read.extend(sample);
+    let mut firewalls = read_rules(reader, to_read.iter().copied(), strategy.concurrency).await;
     let differ = |(id, read): &(&InstanceId, &Result<LiveFirewall, Unreadable>)| {
         let pair = read.as_ref().ok().zip(listed.get(*id));
         let instance = live.instances.get(*id);
         let family = instance.map_or_else(Family::default, |i| i.address_type.client_family());
-        pair.is_some_and(|(read, listed)| !alike(read, listed, family))
+        pair.is_some_and(|(read, listed)| !is_equivalent(read, listed, family))
     };
     let wrong = firewalls.iter().find(differ).map(|(id, _)| id.clone());
-    let rest = desired.instances.keys().filter(|id| !exactly.contains(id));
+    let rest = desired.instances.keys().filter(|id| !to_read.contains(id));
     if let Some(id) = wrong {
         let warning = format!(
             "the list of instances shows other rules of {id} than the instance itself, so all are read exactly"
         );
         tracing::warn!("{warning}");
-        firewalls.extend(read_rules(reader, rest, manner.concurrency).await);
+        firewalls.extend(read_rules(reader, rest, strategy.concurrency).await);
         return RulesRead {
             firewalls,
             only_listed: BTreeSet::new(),
@@ -143,7 +143,7 @@ enum Appearance {
     Unclear,
 }
 
-fn seems(
+fn appearance(
     id: &InstanceId,
     desired: &Desired,
     live: &Live,
@@ -173,16 +173,16 @@ fn is_canonical(rules: &LiveFirewall) -> bool {
 }
 
 /// Whether two readings mean the same. Another spelling is no disagreement.
-fn alike(one: &LiveFirewall, other: &LiveFirewall, family: Family) -> bool {
-    exposure::equivalent(one.firewall(), other.firewall(), family)
-        && one.uncertain().len() == other.uncertain().len()
-        && one.unknown().len() == other.unknown().len()
+fn is_equivalent(a: &LiveFirewall, b: &LiveFirewall, family: Family) -> bool {
+    exposure::equivalent(a.firewall(), b.firewall(), family)
+        && a.uncertain().len() == b.uncertain().len()
+        && a.unknown().len() == b.unknown().len()
 }
 
 /// Some of them by chance, the same for the same seed.
-fn sample<'a>(of: &[&'a InstanceId], seed: u64) -> Vec<&'a InstanceId> {
-    let size = of.len().div_ceil(ONE_IN).max(LEAST_SAMPLE);
-    fastrand::Rng::with_seed(seed).choose_multiple(of.iter().copied(), size)
+fn sample<'a>(ids: &[&'a InstanceId], seed: u64) -> Vec<&'a InstanceId> {
+    let size = ids.len().div_ceil(SAMPLE_RATIO).max(MIN_SAMPLE);
+    fastrand::Rng::with_seed(seed).choose_multiple(ids.iter().copied(), size)
 }
 
 #[cfg(test)]

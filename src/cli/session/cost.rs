@@ -28,14 +28,14 @@ pub(in crate::cli) fn cost(
     only_listed: BTreeSet<InstanceId>,
 ) -> Cost {
     Cost {
-        made: made(counts, rate),
-        needed: needed(plan, leases, rate),
+        made: calls_made(counts, rate),
+        needed: calls_needed(plan, leases, rate),
         only_listed,
     }
 }
 
 /// The calls that were made.
-pub(in crate::cli) fn made(counts: &CallCounts, rate: Rate) -> Vec<Made> {
+pub(in crate::cli) fn calls_made(counts: &CallCounts, rate: Rate) -> Vec<Made> {
     let made = counts.iter().map(|(action, answers)| Made {
         action: action.to_owned(),
         answered: answers.answered,
@@ -47,7 +47,7 @@ pub(in crate::cli) fn made(counts: &CallCounts, rate: Rate) -> Vec<Made> {
 }
 
 /// What carrying out a plan takes where nothing unusual happens. Sites do not share their rates, so the longest counts.
-fn needed(plan: &Plan, leases: bool, rate: Rate) -> Needed {
+fn calls_needed(plan: &Plan, leases: bool, rate: Rate) -> Needed {
     let mut calls: BTreeMap<(Site, &str), u64> = BTreeMap::new();
     let mut needed = Needed::default();
     for instance in plan.instances.iter().filter(|it| !it.calls.is_empty()) {
@@ -60,17 +60,17 @@ fn needed(plan: &Plan, leases: bool, rate: Rate) -> Needed {
             .calls
             .iter()
             .all(|call| matches!(call, Call::Put { .. }));
-        let asked = (!puts || leases).then_some(LOST_UPDATE);
-        let asked = asked.into_iter().chain(leases.then_some(LEASES));
-        for (action, reads) in READS.into_iter().chain(asked) {
+        let extra_reads = (!puts || leases).then_some(LOST_UPDATE);
+        let extra_reads = extra_reads.into_iter().chain(leases.then_some(LEASES));
+        for (action, reads) in READS.into_iter().chain(extra_reads) {
             *calls.entry((site.clone(), action)).or_default() += reads;
             needed.reads += reads;
         }
     }
-    let least = calls
+    let min_time = calls
         .iter()
         .map(|((_, action), calls)| rate.minimum_time(action, *calls));
-    needed.least = least.max().unwrap_or_default();
+    needed.least = min_time.max().unwrap_or_default();
     needed.share = rate.share_text();
     needed
 }

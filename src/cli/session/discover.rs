@@ -20,7 +20,7 @@ pub(super) type ListedRules = BTreeMap<InstanceId, LiveFirewall>;
 
 /// Lists the instances of every site at once. One that cannot be listed in full is named, never taken for smaller.
 pub(in crate::cli) async fn discover(reader: &impl Reader, sites: &[Site]) -> Live {
-    let progress = listing(sites);
+    let progress = listing_progress(sites);
     let list = async |site: &Site| {
         let instances = reader.instances(site).await;
         progress.finish_step(site);
@@ -29,13 +29,13 @@ pub(in crate::cli) async fn discover(reader: &impl Reader, sites: &[Site]) -> Li
             .map(lightsail::ListedInstance::from)
             .collect())
     };
-    let live = gather(sites, list).await.0;
+    let live = list_sites(sites, list).await.0;
     progress.finish();
     live
 }
 
 /// Every site is a step; how long one takes depends on how many pages it has.
-fn listing(sites: &[Site]) -> Progress<'static> {
+fn listing_progress(sites: &[Site]) -> Progress<'static> {
     let progress = progress::begin("listing regions", &|_, _| Duration::ZERO);
     for site in sites {
         progress.add_step(site);
@@ -45,57 +45,57 @@ fn listing(sites: &[Site]) -> Progress<'static> {
 }
 
 /// The least time that so many rules of a site take to read.
-fn least(reader: &impl Reader) -> impl Fn(&Site, usize) -> Duration {
+fn min_read_time(reader: &impl Reader) -> impl Fn(&Site, usize) -> Duration {
     |site, left| reader.minimum_time(site, "GetInstancePortStates", left)
 }
 
 /// As `discover`, with the rules that the lists themselves show.
 pub(super) async fn discover_listed(reader: &impl Reader, sites: &[Site]) -> (Live, ListedRules) {
-    let progress = listing(sites);
+    let progress = listing_progress(sites);
     let list = async |site: &Site| {
         let listed = reader.instances_with_rules(site).await;
         progress.finish_step(site);
         listed
     };
-    let seen = gather(sites, list).await;
+    let seen = list_sites(sites, list).await;
     progress.finish();
     seen
 }
 
-/// As `discover`, and meanwhile reads the rules of every `likely` instance that is found, so many at once. The lists come
-/// page by page, one page after the other, and nothing else would be asked in that time.
+/// Like `discover`, and at the same time reads the rules of every instance for which `is_likely` holds, so many at once. The
+/// pages of a list arrive one after the other, which leaves time for other calls.
 pub(super) async fn discover_and_read(
     reader: &impl Reader,
     sites: &[Site],
-    likely: &impl Fn(&Instance) -> bool,
+    is_likely: &impl Fn(&Instance) -> bool,
     concurrency: u16,
 ) -> Live {
-    let (found, mut arriving) = mpsc::unbounded_channel();
-    let least = least(reader);
-    let progress = &progress::begin("reading rules", &least);
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    let min_time = min_read_time(reader);
+    let progress = &progress::begin("reading rules", &min_time);
     let lists = async move {
-        let found = &found;
+        let sender = &sender;
         let seen = &RefCell::new(HashSet::new());
         let list = async |site: &Site| {
             // One that comes twice, as it may when the pages shift, is read once. Nobody has stopped listening before the
             // last list is there.
-            let show = |instance: &Instance| {
-                if likely(instance) && seen.borrow_mut().insert(instance.id.clone()) {
+            let on_instance = |instance: &Instance| {
+                if is_likely(instance) && seen.borrow_mut().insert(instance.id.clone()) {
                     progress.add_step(site);
-                    let _ = found.send(instance.id.clone());
+                    let _ = sender.send(instance.id.clone());
                 }
             };
-            let instances = reader.stream_instances(site, &show).await?;
+            let instances = reader.stream_instances(site, &on_instance).await?;
             Ok(instances
                 .into_iter()
                 .map(lightsail::ListedInstance::from)
                 .collect())
         };
-        let live = gather(sites, list).await.0;
+        let live = list_sites(sites, list).await.0;
         progress.set_total_final();
         live
     };
-    let ids = stream::poll_fn(|context| arriving.poll_recv(context));
+    let ids = stream::poll_fn(|context| receiver.poll_recv(context));
     let rules = read_each(reader, ids, concurrency, progress);
     let (mut live, rules) = tokio::join!(lists, rules);
     progress.finish();
@@ -113,8 +113,8 @@ pub(in crate::cli) async fn discover_expected(
     concurrency: u16,
 ) -> Live {
     if read == ReadMode::Exact {
-        let likely = |instance: &Instance| expected.contains_key(&instance.id);
-        return discover_and_read(reader, sites, &likely, concurrency).await;
+        let is_likely = |instance: &Instance| expected.contains_key(&instance.id);
+        return discover_and_read(reader, sites, &is_likely, concurrency).await;
     }
     let (mut live, mut listed) = discover_listed(reader, sites).await;
     let mut rest = Vec::new();
@@ -131,7 +131,7 @@ pub(in crate::cli) async fn discover_expected(
     live
 }
 
-async fn gather(
+async fn list_sites(
     sites: &[Site],
     list: impl AsyncFn(&Site) -> Result<Vec<lightsail::ListedInstance>, lightsail::Error>,
 ) -> (Live, ListedRules) {
@@ -145,7 +145,7 @@ async fn gather(
     let (mut pool, mut arns) = (HashSet::new(), HashMap::new());
     for (site, list) in lists {
         let list = list.map_err(|error| Unreadable::from(&error));
-        match list.and_then(|list| each_once(&list, &mut arns).map(|()| list)) {
+        match list.and_then(|list| check_unique(&list, &mut arns).map(|()| list)) {
             Ok(list) => {
                 for lightsail::ListedInstance { instance, rules } in list {
                     let id = instance.id.clone();
@@ -166,7 +166,7 @@ async fn gather(
 
 /// Refuses a list with two instances of one name, or with an ARN that another instance has, of these lists and those before:
 /// nobody could say which of them is meant. One that merely comes twice, as it may when the pages shift, is one.
-fn each_once(
+fn check_unique(
     list: &[lightsail::ListedInstance],
     owners: &mut HashMap<String, InstanceId>,
 ) -> Result<(), Unreadable> {
@@ -198,16 +198,16 @@ fn each_once(
 }
 
 /// The rules of each instance that was looked at.
-type Rules = BTreeMap<InstanceId, Result<LiveFirewall, Unreadable>>;
+type FirewallResults = BTreeMap<InstanceId, Result<LiveFirewall, Unreadable>>;
 
 /// Reads the rules of these instances, so many at once.
 pub(in crate::cli) async fn read_rules(
     reader: &impl Reader,
     ids: impl Iterator<Item = &InstanceId> + Clone,
     concurrency: u16,
-) -> Rules {
-    let least = least(reader);
-    let progress = progress::begin("reading rules", &least);
+) -> FirewallResults {
+    let min_time = min_read_time(reader);
+    let progress = progress::begin("reading rules", &min_time);
     ids.clone().for_each(|id| progress.add_step(&id.site()));
     progress.set_total_final();
     let firewalls = read_each(reader, stream::iter(ids.cloned()), concurrency, &progress).await;
@@ -220,7 +220,7 @@ async fn read_each(
     ids: impl Stream<Item = InstanceId>,
     concurrency: u16,
     progress: &Progress<'_>,
-) -> Rules {
+) -> FirewallResults {
     let pool = &RefCell::new(HashSet::new());
     ids.map(|id| async move {
         let mut rules = reader.rules(&id).await;
@@ -269,7 +269,7 @@ mod tests {
         ] {
             let list = list.map(|(name, arn)| listed(name, arn));
             let list = async |_: &Site| Ok(list.to_vec());
-            let (live, _) = gather(std::slice::from_ref(&site), list).await;
+            let (live, _) = list_sites(std::slice::from_ref(&site), list).await;
             assert_eq!(live.sites_unreadable.is_empty(), found > 0);
             assert_eq!(live.instances.len(), found);
         }
@@ -283,7 +283,7 @@ mod tests {
             listed.instance.id.region.clone_from(&site.region);
             Ok(vec![listed])
         };
-        let (live, _) = gather(&sites, list).await;
+        let (live, _) = list_sites(&sites, list).await;
         assert_eq!(
             live.sites_unreadable.keys().collect::<Vec<_>>(),
             [&sites[0]]
@@ -303,12 +303,12 @@ mod tests {
         async fn stream_instances(
             &self,
             _: &Site,
-            show: &dyn Fn(&Instance),
+            on_instance: &dyn Fn(&Instance),
         ) -> Result<Vec<Instance>, lightsail::Error> {
             let all = ["web-1", "other", "web-2"].map(|name| listed(name, name).instance);
-            show(&all[0]);
+            on_instance(&all[0]);
             self.0.notified().await;
-            all[1..].iter().for_each(show);
+            all[1..].iter().for_each(on_instance);
             Ok(all.to_vec())
         }
 
@@ -349,8 +349,8 @@ mod tests {
     #[tokio::test(flavor = "current_thread")]
     async fn rules_are_read_while_listing() {
         let (reader, sites) = (Paged::default(), [Site::of_region("eu-central-1")]);
-        let likely = |instance: &Instance| instance.id.name.starts_with("web-");
-        let look = discover_and_read(&reader, &sites, &likely, 16);
+        let is_likely = |instance: &Instance| instance.id.name.starts_with("web-");
+        let look = discover_and_read(&reader, &sites, &is_likely, 16);
         let live = tokio::time::timeout(Duration::from_mins(1), look).await;
         let live = live.expect("nobody waits for ever");
         assert_eq!(live.instances.len(), 3);

@@ -7,7 +7,10 @@ use crate::cli::error::CommandError;
 use crate::model::{Code, InstanceId, Live, Site, Unreadable};
 
 /// The regions that could not be listed and may hold an instance that is called so.
-pub(in crate::cli) fn unseen<'a>(text: &str, seen: &'a Live) -> Vec<(&'a Site, &'a Unreadable)> {
+pub(in crate::cli) fn sites_that_may_hold<'a>(
+    text: &str,
+    live: &'a Live,
+) -> Vec<(&'a Site, &'a Unreadable)> {
     let name = text.rsplit('/').next().unwrap_or_default();
     let may_hold = |site: &Site| {
         let id = InstanceId {
@@ -17,7 +20,7 @@ pub(in crate::cli) fn unseen<'a>(text: &str, seen: &'a Live) -> Vec<(&'a Site, &
         };
         id.is_called(|called| called == text)
     };
-    let sites = seen.sites_unreadable.iter();
+    let sites = live.sites_unreadable.iter();
     sites.filter(|(site, _)| may_hold(site)).collect()
 }
 
@@ -25,19 +28,19 @@ pub(in crate::cli) fn unseen<'a>(text: &str, seen: &'a Live) -> Vec<(&'a Site, &
 ///
 /// # Errors
 /// There is none or there are several, or it cannot be told.
-pub(in crate::cli) fn find<'a>(text: &str, seen: &'a Live) -> Result<&'a InstanceId, CommandError> {
-    let ids = seen.instances.keys();
+pub(in crate::cli) fn find<'a>(text: &str, live: &'a Live) -> Result<&'a InstanceId, CommandError> {
+    let ids = live.instances.keys();
     let named: Vec<&InstanceId> = ids.filter(|id| id.is_called(|name| name == text)).collect();
     match named[..] {
         [id] => Ok(id),
-        [] => Err(match unseen(text, seen)[..] {
+        [] => Err(match sites_that_may_hold(text, live)[..] {
             [] => CommandError::failed(format!(
                 "there is no instance `{text}` in the regions that were looked at"
             ))
             .with_code(Code::NotFound)
-            .with_hint(suggestion(text, seen.instances.keys())),
-            [(site, why), ..] => {
-                CommandError::unlisted(&format!("an instance `{text}`"), site, why)
+            .with_hint(suggestion(text, live.instances.keys())),
+            [(site, cause), ..] => {
+                CommandError::unlisted(&format!("an instance `{text}`"), site, cause)
             }
         }),
         _ if named.iter().any(|id| id.account != named[0].account) => Err(CommandError::usage(
@@ -62,9 +65,9 @@ mod tests {
         let mut live = Live::default();
         let missing = find("web-1", &live).expect_err("nothing is there");
         assert_eq!((missing.exit, missing.code), (Exit::Failed, Code::NotFound));
-        let why = Unreadable::new("no answer");
+        let cause = Unreadable::new("no answer");
         live.sites_unreadable
-            .insert(Site::of_region("eu-central-1"), why);
+            .insert(Site::of_region("eu-central-1"), cause);
         let unknown = find("web-1", &live).expect_err("nothing is known");
         assert_eq!(
             (unknown.exit, unknown.code),

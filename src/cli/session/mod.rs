@@ -15,12 +15,12 @@ use std::path::Path;
 
 use time::OffsetDateTime;
 
-pub(super) use accounts::beside;
+pub(super) use accounts::other_sites;
 pub(super) use bulk::Confirm;
-pub(super) use cost::{cost, made};
+pub(super) use cost::{calls_made, cost};
 pub(super) use discover::{discover, discover_expected, read_rules};
-pub(super) use find::{find, unseen};
-pub(super) use planned::{Basis, Planned};
+pub(super) use find::{find, sites_that_may_hold};
+pub(super) use planned::{PlanInputs, Planned};
 pub(super) use select::{narrow, pattern, patterns, selects, suggestion};
 
 use super::args::{ConfigArgs, ConnectionArgs, ConsentArgs, FleetArgs, ReadMode};
@@ -70,25 +70,25 @@ pub(super) async fn plan(
     connection: &ConnectionArgs,
     sites: &[Site],
     reader: &impl Reader,
-    question: PlanRequest<'_>,
+    request: PlanRequest<'_>,
     run: &mut Run,
 ) -> Result<Planned, RunError> {
-    let targets = select::patterns(&question.fleet.target)?;
+    let targets = select::patterns(&request.fleet.target)?;
     let likely_declared = config.likely_declared();
     // What turns out not to be declared is forgotten again, and what was not foreseen is read afterwards.
     let likely = |instance: &Instance| {
         let id = &instance.id;
         (targets.is_empty() || targets.iter().any(|target| selects(target, id)))
-            && question.shard.is_none_or(|ours| ours.holds(id))
+            && request.shard.is_none_or(|shard| shard.holds(id))
             && sites.contains(&id.site())
             && likely_declared.contains(instance)
-            && (!question.only_expired || has_ended(instance, as_of))
+            && (!request.only_expired || has_expired_lease(instance, as_of))
     };
-    let beside = beside(connection, &config, sites).await;
-    let all = [sites, &beside].concat();
-    let (mut live, listed_rules) = match question.read {
+    let others = other_sites(connection, &config, sites).await;
+    let all = [sites, &others].concat();
+    let (mut live, listed_rules) = match request.read {
         ReadMode::Exact => {
-            let concurrency = question.fleet.concurrency;
+            let concurrency = request.fleet.concurrency;
             let live = discover::discover_and_read(reader, &all, &likely, concurrency).await;
             (live, None)
         }
@@ -97,48 +97,48 @@ pub(super) async fn plan(
             (live, Some(rules))
         }
     };
-    let listing = listing(sites, &beside, &live);
+    let listing = listing(sites, &others, &live);
     live.sites_unreadable.retain(|site, _| sites.contains(site));
     let mut desired = config.resolve_listed(&live.instances, &listing, as_of)?;
     let (fingerprint, leases) = (config.fingerprint(), config.grants().is_some());
-    let accounts = accounts::of(sites, config.accounts());
+    let accounts = accounts::selected_ids(sites, config.accounts());
     run.problems.extend(problems(config.warnings()));
     drop(config);
     let declared = desired.instances.len() + desired.undecided.len();
-    narrow(&mut desired, &question.fleet.target, &live.sites_unreadable)?;
-    if let Some(ours) = question.shard {
-        shard::narrow(&mut desired, ours);
-        desired.guard = desired.guard.part(declared, ours);
+    narrow(&mut desired, &request.fleet.target, &live.sites_unreadable)?;
+    if let Some(shard) = request.shard {
+        shard::narrow(&mut desired, shard);
+        desired.guard = desired.guard.part(declared, shard);
     }
-    if question.only_expired {
-        narrow_to_ended(&mut desired, &live, as_of);
+    if request.only_expired {
+        narrow_to_expired(&mut desired, &live, as_of);
     }
-    let options = question.options;
-    let manner = bulk::ReadStrategy {
+    let options = request.options;
+    let strategy = bulk::ReadStrategy {
         options,
-        concurrency: question.fleet.concurrency,
-        confirm: question.confirm,
+        concurrency: request.fleet.concurrency,
+        confirm: request.confirm,
         seed: fastrand::u64(..),
     };
-    let mut looked = bulk::read(reader, &desired, &mut live, listed_rules, manner).await;
-    live.firewalls = std::mem::take(&mut looked.firewalls);
-    let plan = if question.only_expired {
+    let mut rules_read = bulk::read(reader, &desired, &mut live, listed_rules, strategy).await;
+    live.firewalls = std::mem::take(&mut rules_read.firewalls);
+    let plan = if request.only_expired {
         plan::plan_ended_leases(&desired, &live)
     } else {
         plan::plan(&desired, &live, options)
     };
     let made_at = OffsetDateTime::now_utc();
-    run.problems.extend(looked.warning.take());
-    let basis = Basis {
+    run.problems.extend(rules_read.warning.take());
+    let inputs = PlanInputs {
         guard: desired.guard.clone(),
         scope: Scope {
             account: account(&plan),
             accounts,
             regions: regions_of(sites),
-            targets: question.fleet.target.clone(),
+            targets: request.fleet.target.clone(),
             declared,
-            shard: question.shard,
-            as_of: question.preview,
+            shard: request.shard,
+            as_of: request.preview,
             leases,
         },
         config: fingerprint,
@@ -148,15 +148,15 @@ pub(super) async fn plan(
         changes_at: desired.next_expiry(),
         changed_since: BTreeMap::new(),
     };
-    let mut planned = Planned::judged(plan, basis, question.consent, run)?;
-    planned.cost.only_listed = looked.only_listed;
-    planned.ended = ended_tags(&desired);
-    if question.only_expired {
+    let mut planned = Planned::judge(plan, inputs, request.consent, run)?;
+    planned.cost.only_listed = rules_read.only_listed;
+    planned.ended = expired_lease_tags(&desired);
+    if request.only_expired {
         // Its end was agreed upon when it was granted, and what else is open is not the question.
         run.refusals.clear();
         return Ok(planned);
     }
-    run.findings = policy::check_policies(&planned.plan, &desired, question.judged);
+    run.findings = policy::check_policies(&planned.plan, &desired, request.judged);
     let unused = std::mem::take(&mut run.findings.unused_waivers);
     planned.plan.notes.extend(unused);
     let changing = planned.plan.instances.iter();
@@ -178,24 +178,24 @@ pub(super) async fn plan(
 }
 
 /// Whether the tags of an instance hold a lease that is over.
-fn has_ended(instance: &Instance, as_of: OffsetDateTime) -> bool {
+fn has_expired_lease(instance: &Instance, as_of: OffsetDateTime) -> bool {
     let leases = Leases::of(&instance.tags).leases;
     leases.iter().any(|lease| lease.is_expired(as_of))
 }
 
 /// Leaves the instances that have a lease that is over.
-fn narrow_to_ended(desired: &mut Desired, live: &Live, as_of: OffsetDateTime) {
+fn narrow_to_expired(desired: &mut Desired, live: &Live, as_of: OffsetDateTime) {
     let ended = plan::instances_with_ended_leases(desired);
     desired.instances.retain(|id, _| ended.contains(id));
     let has_leases = |id: &InstanceId| {
         let instance = live.instances.get(id);
-        instance.is_some_and(|instance| has_ended(instance, as_of))
+        instance.is_some_and(|instance| has_expired_lease(instance, as_of))
     };
     desired.undecided.retain(|id, _| has_leases(id));
 }
 
 /// The tags of the leases that are over and whose access must go.
-fn ended_tags(desired: &Desired) -> BTreeMap<InstanceId, BTreeSet<String>> {
+fn expired_lease_tags(desired: &Desired) -> BTreeMap<InstanceId, BTreeSet<String>> {
     let tags = |wanted: &DesiredInstance| -> BTreeSet<String> {
         let ended = plan::ended_lease_rules(wanted);
         let tags = ended.iter().filter_map(|rule| rule.declared.origin.tag());
@@ -272,10 +272,10 @@ pub(super) async fn sites(
     Ok(regions.into_iter().map(Site::of_region).collect())
 }
 
-/// What a look at `sites`, and at those `beside` them, showed of where instances are.
-pub(super) fn listing(sites: &[Site], beside: &[Site], seen: &Live) -> Listing {
+/// Which of the selected `sites` and of the `others` were listed in full.
+pub(super) fn listing(sites: &[Site], others: &[Site], seen: &Live) -> Listing {
     let incomplete = seen.sites_unreadable.clone();
-    let all = sites.iter().chain(beside);
+    let all = sites.iter().chain(others);
     let complete = all.filter(|site| !incomplete.contains_key(*site));
     Listing {
         complete: complete.cloned().collect(),

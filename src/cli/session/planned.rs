@@ -20,7 +20,7 @@ use crate::policy;
 use crate::render::cost::Cost;
 
 /// What a plan was made from, besides the rules.
-pub(in crate::cli) struct Basis {
+pub(in crate::cli) struct PlanInputs {
     pub(in crate::cli) guard: Guard,
     pub(in crate::cli) scope: Scope,
     pub(in crate::cli) config: Fingerprint,
@@ -51,9 +51,9 @@ impl Planned {
     /// Judges a plan: whether it is one at all, and whether the guards let it pass.
     ///
     /// A plan that contradicts itself is a bug in this program, and is never shown as if it could be carried out.
-    pub(in crate::cli) fn judged(
+    pub(in crate::cli) fn judge(
         mut plan: Plan,
-        basis: Basis,
+        inputs: PlanInputs,
         consent: &ConsentArgs,
         run: &mut Run,
     ) -> Result<Self, CommandError> {
@@ -65,14 +65,14 @@ impl Planned {
                     "please report this bug, with the configuration and the live rules".to_owned(),
                 )));
         }
-        let Basis {
+        let PlanInputs {
             guard,
             scope,
             config,
             made_at,
             changes_at,
             changed_since,
-        } = basis;
+        } = inputs;
         let reason = consent.reason.as_deref().unwrap_or_default();
         run.set_provenance(made_at, &scope);
         let mut judgement = policy::judge_undo(
@@ -112,7 +112,7 @@ impl Planned {
     }
 
     /// Counts the calls, of which these were made so far.
-    pub(in crate::cli) fn counted(
+    pub(in crate::cli) fn with_cost(
         mut self,
         counts: &CallCounts,
         connection: &ConnectionArgs,

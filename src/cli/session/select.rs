@@ -29,7 +29,7 @@ pub(in crate::cli) fn narrow(
             || desired
                 .missing
                 .iter()
-                .any(|missing| selects_text(pattern, &missing.name));
+                .any(|missing| selects_name(pattern, &missing.name));
         if !named && unlisted.is_empty() {
             let undeclared = desired.undeclared.iter();
             let mut undeclared = undeclared.filter(|undeclared| selects(pattern, &undeclared.id));
@@ -46,7 +46,7 @@ pub(in crate::cli) fn narrow(
             .with_hint(suggestion(selector, desired.instances.keys())));
         }
     }
-    if let Some((site, why)) = unlisted.first_key_value() {
+    if let Some((site, cause)) = unlisted.first_key_value() {
         let bare = |selector: &&String| !selector.contains(['/', '*', '?', '[']);
         let in_full = |id: &InstanceId| {
             let mut all = patterns.iter().zip(selectors);
@@ -54,10 +54,10 @@ pub(in crate::cli) fn narrow(
         };
         for id in desired.instances.keys().filter(|id| !in_full(id)) {
             let name = &id.name;
-            let why = Unreadable::undecided(format!(
-                    "`--target {name}` could also mean an instance in `{site}`, which could not be listed: {why}"
+            let cause = Unreadable::undecided(format!(
+                    "`--target {name}` could also mean an instance in `{site}`, which could not be listed: {cause}"
                 )).with_hint(Some(format!("name it in full: `--target {id}`")));
-            desired.undecided.entry(id.clone()).or_insert(why);
+            desired.undecided.entry(id.clone()).or_insert(cause);
         }
     }
     let selected = |id: &InstanceId| patterns.iter().any(|pattern| selects(pattern, id));
@@ -71,7 +71,7 @@ pub(in crate::cli) fn narrow(
     desired.missing.retain(|missing| {
         patterns
             .iter()
-            .any(|pattern| selects_text(pattern, &missing.name))
+            .any(|pattern| selects_name(pattern, &missing.name))
     });
     desired
         .undeclared
@@ -100,7 +100,7 @@ pub(in crate::cli) fn selects(pattern: &Pattern, id: &InstanceId) -> bool {
 }
 
 /// The same of a name as it is written in the configuration.
-fn selects_text(pattern: &Pattern, name: &str) -> bool {
+fn selects_name(pattern: &Pattern, name: &str) -> bool {
     let mut tails = std::iter::successors(Some(name), |tail| Some(tail.split_once('/')?.1));
     tails.any(|tail| pattern.matches(tail))
 }
@@ -141,7 +141,7 @@ mod tests {
         let selected = |text: &str| selects(&pattern(text), &id);
         assert!(selected("web-1") && selected("eu-*/web-1") && selected("prod/*/web-1"));
         assert!(!selected("test/*/web-1"));
-        let missing = |text: &str| selects_text(&pattern(text), "prod/eu-central-1/web-1");
+        let missing = |text: &str| selects_name(&pattern(text), "prod/eu-central-1/web-1");
         assert!(missing("web-1") && missing("eu-*/web-1") && missing("prod/eu-*/web-1"));
         assert!(!missing("central-1/web-1"));
     }

@@ -51,9 +51,9 @@ pub(super) async fn run(
     let inventory = args.inventory();
     run.facts.inventory.clone_from(&inventory);
     let asked = inventory.as_deref().map_or(Asked::Drift, Asked::DriftOf);
-    let mut held = Exit::of_plan(&plan);
+    let mut exits = Exit::of_plan(&plan);
     if args.differs(&plan) {
-        held.push(Exit::Differs);
+        exits.push(Exit::Differs);
     }
     let rest = if dry_run {
         String::new()
@@ -63,7 +63,7 @@ pub(super) async fn run(
     let text = edits + &rest;
     run.problems = problems;
     run.plan = Some(plan);
-    Ok(show(output, run, Exit::highest(&held), &text))
+    Ok(show(output, run, Exit::highest(&exits), &text))
 }
 
 async fn adopt(args: &PlanningArgs, dry_run: bool, run: &mut Run) -> Result<Adoption, RunError> {
@@ -90,9 +90,9 @@ async fn adopt(args: &PlanningArgs, dry_run: bool, run: &mut Run) -> Result<Adop
     let (loaded, sites, client) = session::open(config, connection, inventory, run).await?;
     let as_of = config.as_of.unwrap_or_else(OffsetDateTime::now_utc);
     let reader = client.reader();
-    let beside = session::beside(connection, &loaded, &sites).await;
-    let mut live = session::discover(reader, &[&sites[..], &beside].concat()).await;
-    let listing = session::listing(&sites, &beside, &live);
+    let others = session::other_sites(connection, &loaded, &sites).await;
+    let mut live = session::discover(reader, &[&sites[..], &others].concat()).await;
+    let listing = session::listing(&sites, &others, &live);
     live.sites_unreadable.retain(|site, _| sites.contains(site));
     let mut desired = loaded.resolve_listed(&live.instances, &listing, as_of)?;
     session::narrow(&mut desired, &fleet.target, &live.sites_unreadable)?;
@@ -106,15 +106,15 @@ async fn adopt(args: &PlanningArgs, dry_run: bool, run: &mut Run) -> Result<Adop
         sources,
         changed,
         refused,
-    } = edited(&loaded, &before, &desired, &live, as_of);
-    let again = config::parse(sources.clone())?;
-    let mut desired = again.resolve_listed(&live.instances, &listing, as_of)?;
+    } = adopt_differences(&loaded, &before, &desired, &live, as_of);
+    let reparsed = config::parse(sources.clone())?;
+    let mut desired = reparsed.resolve_listed(&live.instances, &listing, as_of)?;
     session::narrow(&mut desired, &fleet.target, &live.sites_unreadable)?;
     let plan = plan::plan(&desired, &live, options);
 
     let files: Vec<(&Source, &Source)> = changed
         .iter()
-        .filter_map(|at| Some((loaded.sources().nth(*at)?, sources.get(*at)?)))
+        .filter_map(|index| Some((loaded.sources().nth(*index)?, sources.get(*index)?)))
         .collect();
     // All are looked at before one is written.
     let texts = files
@@ -139,14 +139,14 @@ async fn adopt(args: &PlanningArgs, dry_run: bool, run: &mut Run) -> Result<Adop
         })?;
         write_status(&format!("edited: {}", new.name()));
     }
-    let mut problems = problems(again.warnings());
+    let mut problems = problems(reparsed.warnings());
     problems.extend(warnings);
     let still_open = plan.instances.iter().flat_map(|one| {
         let open = one.still_open.iter();
         open.map(|open| (one.instance.id.clone(), format!("still open: {open}")))
     });
-    for (id, why) in refused.into_iter().chain(still_open) {
-        let message = format!("not adopted: {id}: {why}");
+    for (id, reason) in refused.into_iter().chain(still_open) {
+        let message = format!("not adopted: {id}: {reason}");
         write_status(&message);
         problems.push(Problem {
             severity: Severity::Warning,
@@ -161,7 +161,7 @@ async fn adopt(args: &PlanningArgs, dry_run: bool, run: &mut Run) -> Result<Adop
 }
 
 /// The configuration with what differs adopted.
-fn edited(
+fn adopt_differences(
     config: &Config,
     plan: &Plan,
     desired: &Desired,
@@ -193,15 +193,16 @@ fn edited(
 
 /// The text of a file after the edits, byte order mark and all, unless it is no longer what was read.
 fn edited_text(old: &Source, new: &Source) -> Result<String, CommandError> {
-    const MARK: &str = "\u{feff}";
-    let cannot = |why: String| {
-        CommandError::failed(format!("cannot edit `{}`: {why}", old.name())).with_code(Code::File)
+    const BOM: &str = "\u{feff}";
+    let error = |reason: String| {
+        CommandError::failed(format!("cannot edit `{}`: {reason}", old.name()))
+            .with_code(Code::File)
     };
-    let text = crate::input::read_text(Path::new(old.name()))
-        .map_err(|error| cannot(error.to_string()))?;
-    let mark = if text.starts_with(MARK) { MARK } else { "" };
-    if text.strip_prefix(MARK).unwrap_or(&text) != old.text() {
-        return Err(cannot("it changed since it was read".to_owned()));
+    let text =
+        crate::input::read_text(Path::new(old.name())).map_err(|cause| error(cause.to_string()))?;
+    let mark = if text.starts_with(BOM) { BOM } else { "" };
+    if text.strip_prefix(BOM).unwrap_or(&text) != old.text() {
+        return Err(error("it changed since it was read".to_owned()));
     }
     Ok(format!("{mark}{}", new.text()))
 }

@@ -10,7 +10,7 @@ use clap::Args;
 use time::OffsetDateTime;
 
 use crate::cli::args::ConfigArgs;
-use crate::cli::documents::{self, additive};
+use crate::cli::documents::{self, additive_firewall};
 use crate::cli::error::{RunError, problems};
 use crate::cli::exit::Exit;
 use crate::cli::output::Output;
@@ -46,29 +46,29 @@ pub(super) struct CheckArgs {
 }
 
 pub(super) fn run(args: &CheckArgs, run: &mut Run, output: &Output) -> Result<Exit, RunError> {
-    let Answer {
+    let CheckResult {
         text,
         findings,
         problems,
-        mut held,
+        mut exits,
     } = check(args, run)?;
     let mut violations = findings.violations.iter();
     if violations.any(|violation| violation.severity == PolicySeverity::Deny) {
-        held.push(Exit::Refused);
+        exits.push(Exit::Refused);
     }
     run.problems = problems;
     run.findings = findings;
-    Ok(show(output, run, Exit::highest(&held), &text))
+    Ok(show(output, run, Exit::highest(&exits), &text))
 }
 
-struct Answer {
+struct CheckResult {
     text: String,
     findings: Findings,
     problems: Vec<Problem>,
-    held: Vec<Exit>,
+    exits: Vec<Exit>,
 }
 
-fn check(args: &CheckArgs, run: &mut Run) -> Result<Answer, RunError> {
+fn check(args: &CheckArgs, run: &mut Run) -> Result<CheckResult, RunError> {
     let config = session::load(&args.config, run)?;
     let as_of = args.config.as_of.unwrap_or_else(OffsetDateTime::now_utc);
     let summary = config.summary();
@@ -88,19 +88,19 @@ fn check(args: &CheckArgs, run: &mut Run) -> Result<Answer, RunError> {
         );
     }
     let mut problems = problems(config.warnings());
-    let mut held = Vec::new();
-    let everywhere = policy::check_declared_tables(&config.declared(as_of), &config.policies());
+    let mut exits = Vec::new();
+    let declared = policy::check_declared_tables(&config.declared(as_of), &config.policies());
     let findings = match &args.inventory {
         None => {
             notes(&mut text, &config.expiring(as_of));
-            if !everywhere.undecided.is_empty() {
-                note(&undecided(&everywhere.undecided));
+            if !declared.undecided.is_empty() {
+                note(&undecided_note(&declared.undecided));
             }
-            everywhere
+            declared
         }
         Some(path) => {
-            let fleet = Fleet::read(path, &config, as_of)?;
-            for (site, Unreadable { reason, hint, .. }) in &fleet.unseen {
+            let fleet = CheckedFleet::read(path, &config, as_of)?;
+            for (site, Unreadable { reason, hint, .. }) in &fleet.unlisted {
                 let message = format!(
                     "cannot list the instances of `{site}` in the inventory `{}`: {reason}",
                     path.display()
@@ -113,12 +113,12 @@ fn check(args: &CheckArgs, run: &mut Run) -> Result<Answer, RunError> {
                 write_error(Code::Undecided, &message, hint.as_deref());
                 problems.push(Problem::error(Code::Undecided, message, hint.clone()));
             }
-            held.extend(fleet.held());
+            exits.extend(fleet.exits());
             problems.extend(fleet.problems());
             text.push_str(&fleet.text(path));
             notes(&mut text, &config.expiring(as_of));
             notes(&mut text, &fleet.desired.notes);
-            fleet.findings(everywhere)
+            fleet.findings(declared)
         }
     };
     notes(&mut text, &findings.unused_waivers);
@@ -128,15 +128,15 @@ fn check(args: &CheckArgs, run: &mut Run) -> Result<Answer, RunError> {
         text.push_str(schema::LINE);
         text.push('\n');
     }
-    Ok(Answer {
+    Ok(CheckResult {
         text,
         findings,
         problems,
-        held,
+        exits,
     })
 }
 
-fn undecided(ids: &[String]) -> String {
+fn undecided_note(ids: &[String]) -> String {
     let policies = match ids.len() {
         1 => "1 policy".to_owned(),
         n => format!("{n} policies"),
@@ -148,48 +148,48 @@ fn undecided(ids: &[String]) -> String {
 }
 
 /// What the configuration asks of the instances of an inventory.
-struct Fleet {
+struct CheckedFleet {
     desired: Desired,
     instances: BTreeMap<InstanceId, Instance>,
     rules: BTreeMap<InstanceId, LiveFirewall>,
     /// Where the configuration looks and the inventory does not.
-    unseen: BTreeMap<Site, Unreadable>,
+    unlisted: BTreeMap<Site, Unreadable>,
 }
 
-impl Fleet {
+impl CheckedFleet {
     fn read(path: &Path, config: &Config, as_of: OffsetDateTime) -> Result<Self, RunError> {
         let inventory = documents::inventory(path)?;
-        let fleet = documents::Fleet::of_inventory(&inventory, config);
+        let fleet = documents::Fleet::from_inventory(&inventory, config);
         let desired = config.resolve_listed(&fleet.instances, &fleet.listing(), as_of)?;
         let known = |(id, rules): (InstanceId, Result<LiveFirewall, Unreadable>)| {
             rules.ok().map(|rules| (id, rules))
         };
         Ok(Self {
             desired,
-            unseen: fleet.unlisted,
+            unlisted: fleet.unlisted,
             instances: fleet.instances,
             rules: fleet.rules.into_iter().filter_map(known).collect(),
         })
     }
 
-    fn held(&self) -> impl Iterator<Item = Exit> {
+    fn exits(&self) -> impl Iterator<Item = Exit> {
         let missing = (!self.desired.missing.is_empty()).then_some(Exit::Failed);
-        let unseen = (!self.unseen.is_empty()).then_some(Exit::Incomplete);
-        missing.into_iter().chain(unseen)
+        let unlisted = (!self.unlisted.is_empty()).then_some(Exit::Incomplete);
+        missing.into_iter().chain(unlisted)
     }
 
     /// What the policies say of the instances, and of tables that take none of them.
-    fn findings(&self, everywhere: Findings) -> Findings {
+    fn findings(&self, declared: Findings) -> Findings {
         let live = |id: &InstanceId| {
             let wanted = self.desired.instances.get(id)?;
             if wanted.mode != Mode::Additive {
                 return Some(Effective::default());
             }
             let (instance, live) = (self.instances.get(id)?, self.rules.get(id)?);
-            Some(additive(instance, wanted, live).reach.certain)
+            Some(additive_firewall(instance, wanted, live).reach.certain)
         };
         let mut findings = policy::check_declared_rules(&self.desired, &self.instances, live);
-        let told = |table: &policy::Violation| {
+        let is_reported = |table: &policy::Violation| {
             let mut all = findings.violations.iter();
             all.any(|one| {
                 let shared = one.lines.iter().any(|line| table.lines.contains(line));
@@ -198,8 +198,8 @@ impl Fleet {
                     && (shared || table.lines.is_empty())
             })
         };
-        let mut others = everywhere.violations;
-        others.retain(|violation| !told(violation));
+        let mut others = declared.violations;
+        others.retain(|violation| !is_reported(violation));
         findings.violations.append(&mut others);
         findings
     }

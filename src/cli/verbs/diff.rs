@@ -4,7 +4,7 @@
 //! their selectors. Does not connect to anything, and to call equal what it could not read or decide, or what a doubtful
 //! entry leaves open.
 
-mod general;
+mod groups;
 mod statements;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,10 +14,12 @@ use std::path::PathBuf;
 use clap::Args;
 use time::OffsetDateTime;
 
-use general::{generally, is_literal};
+use groups::{compare_groups, is_literal};
 
 use crate::cli::args::{self, Format};
-use crate::cli::documents::{self, Basis, Content, Document, Known, Opened, Stated};
+use crate::cli::documents::{
+    self, Content, Document, InstanceRules, InstanceRulesResult, OpenedDocument, ResolveContext,
+};
 use crate::cli::error;
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
@@ -72,7 +74,7 @@ pub(super) fn run(args: &DiffArgs, run: &mut Run, output: &Output) -> Result<Exi
     compare(args, output)?.show(args, run, output)
 }
 
-struct Answer {
+struct DiffResult {
     all: Vec<Compared>,
     groups: usize,
     names: [Names; 2],
@@ -83,9 +85,9 @@ struct Answer {
     exit: Exit,
 }
 
-impl Answer {
+impl DiffResult {
     fn show(&self, args: &DiffArgs, run: &mut Run, output: &Output) -> Result<Exit, RunError> {
-        let of = Comparison {
+        let comparison = Comparison {
             exit_code: self.exit.code(),
             at: OffsetDateTime::now_utc(),
             documents: [&args.old, &args.new],
@@ -99,14 +101,14 @@ impl Answer {
             notes: &self.notes,
         };
         let text = || {
-            let mut text = difference::text(&of);
+            let mut text = difference::text(&comparison);
             for changed in &self.grants {
                 let _ = writeln!(text, "grants: {}", sanitize(changed));
             }
             wrap_to_stdout(&text)
         };
         let notes = run.facts.environment.clone();
-        let outputs = render::github::compared_outputs(&of);
+        let outputs = render::github::compared_outputs(&comparison);
         show_answer(
             output,
             run,
@@ -115,9 +117,13 @@ impl Answer {
             &|format, _| match format {
                 Format::Text => Some(text()),
                 Format::Json => Some(json::comparison(&self.all, &self.grants)),
-                Format::Markdown => Some(render::markdown::difference(&of)),
-                Format::Github => Some(text() + &render::github::compared(&of)),
-                Format::Html => Some(render::html::difference(&of, &known_service, &notes)),
+                Format::Markdown => Some(render::markdown::difference(&comparison)),
+                Format::Github => Some(text() + &render::github::compared(&comparison)),
+                Format::Html => Some(render::html::difference(
+                    &comparison,
+                    &known_service,
+                    &notes,
+                )),
                 Format::Sarif | Format::Codequality | Format::Prometheus => None,
             },
         )
@@ -125,12 +131,12 @@ impl Answer {
 }
 
 /// An error that keeps from certainty: told, and kept for the report.
-fn complained(code: Code, message: String, hint: Option<String>) -> json::Problem {
+fn report_problem(code: Code, message: String, hint: Option<String>) -> json::Problem {
     write_error(code, &message, hint.as_deref());
     json::Problem::error(code, message, hint)
 }
 
-fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, RunError> {
+fn compare(args: &DiffArgs, output: &Output) -> Result<DiffResult, RunError> {
     if args.old == "-" && args.new == "-" {
         return Err(
             CommandError::usage("stdin can be one side only", "name a file for the other").into(),
@@ -147,9 +153,9 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, RunError> {
         .transpose()?;
     // The other side may be the very list of instances that a configuration is for.
     let named = accounts(&old).into_iter().chain(accounts(&new)).collect();
-    let inventory = given.as_ref().or(beside(&old)).or(beside(&new));
+    let inventory = given.as_ref().or(inventory_of(&old)).or(inventory_of(&new));
     let places = places(&old, &new, inventory.is_none(), &args.target);
-    let basis = Basis {
+    let context = ResolveContext {
         accounts: &named,
         inventory,
         plan: plan(&old).or(plan(&new)).filter(|_| inventory.is_none()),
@@ -160,9 +166,9 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, RunError> {
         (&old.content, &new.content),
         (Content::Config(_), Content::Config(_))
     );
-    let mut before = Document::read(&old, basis, both)?;
-    let mut after = Document::read(&new, basis, false)?;
-    place_alike(&mut before, &mut after);
+    let mut before = Document::read(&old, context, both)?;
+    let mut after = Document::read(&new, context, false)?;
+    align_regions(&mut before, &mut after);
     narrow(&args.target, &mut before, &mut after)?;
     for text in before.notes.union(&after.notes) {
         note(text);
@@ -170,17 +176,23 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, RunError> {
     let mut unknown: Vec<String> = before.incomplete.clone();
     unknown.extend(after.incomplete.iter().cloned());
     let (mut all, mut groups) = (Vec::new(), 0);
-    if let (Some(old), Some(new)) = (&before.general, &after.general) {
-        (all, groups) = generally(old, new, basis, &args.target, &mut unknown);
+    if let (Some(old), Some(new)) = (&before.groups, &after.groups) {
+        (all, groups) = compare_groups(old, new, context, &args.target, &mut unknown);
     }
-    let mut blind = Vec::new();
-    for why in unknown {
-        blind.push(complained(Code::Unreadable, why, None));
+    let mut problems = Vec::new();
+    for cause in unknown {
+        problems.push(report_problem(Code::Unreadable, cause, None));
     }
-    let instances = known_instances(&mut before, &mut after, [&old, &new], basis, &mut blind)?;
+    let instances = known_instances(
+        &mut before,
+        &mut after,
+        [&old, &new],
+        context,
+        &mut problems,
+    )?;
     all.splice(0..0, instances);
-    for message in doubts(&all) {
-        blind.push(complained(Code::Unreadable, message, None));
+    for message in doubt_messages(&all) {
+        problems.push(report_problem(Code::Unreadable, message, None));
     }
     let hint = inventory.is_none().then_some(HINT);
     let undecided = difference::undecided(&all);
@@ -195,7 +207,7 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, RunError> {
         if !output.is_text() {
             write_error(Code::Undecided, &message, hint);
         }
-        blind.push(json::Problem::error(
+        problems.push(json::Problem::error(
             Code::Undecided,
             message,
             hint.map(str::to_owned),
@@ -205,21 +217,20 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, RunError> {
         (Content::Config(old), Content::Config(new)) => describe_grant_changes(old, new),
         _ => Vec::new(),
     };
-    let mut held = Vec::new();
+    let mut exits = Vec::new();
     if !grants.is_empty() {
-        held.push(Exit::Differs);
+        exits.push(Exit::Differs);
     }
-    if !blind.is_empty() {
-        held.push(Exit::Incomplete);
+    if !problems.is_empty() {
+        exits.push(Exit::Incomplete);
     }
     if all.iter().any(Compared::differs) {
-        held.push(Exit::Differs);
+        exits.push(Exit::Differs);
     }
-    let mut problems = blind;
     if let Content::Config(config) = &new.content {
         problems.extend(error::problems(config.warnings()));
     }
-    Ok(Answer {
+    Ok(DiffResult {
         all,
         groups,
         names: [before.names, after.names],
@@ -231,21 +242,21 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Answer, RunError> {
             .cloned()
             .collect(),
         grants,
-        exit: Exit::highest(&held),
+        exit: Exit::highest(&exits),
     })
 }
 
-/// Compares what both sides say of each instance that is known; adds to `blind` those that cannot be compared.
+/// Compares what both sides say of each instance that is known; adds to `problems` those that cannot be compared.
 fn known_instances(
     before: &mut Document,
     after: &mut Document,
-    opened: [&Opened; 2],
-    basis: Basis<'_>,
-    blind: &mut Vec<json::Problem>,
+    opened: [&OpenedDocument; 2],
+    context: ResolveContext<'_>,
+    problems: &mut Vec<json::Problem>,
 ) -> Result<Vec<Compared>, RunError> {
     let mut instances = Vec::new();
-    let undeclared = undeclared(basis, [(opened[0], &*before), (opened[1], &*after)]);
-    let live = live(basis);
+    let undeclared = undeclared(context, [(opened[0], &*before), (opened[1], &*after)]);
+    let live = live_rules(context);
     for (id, sides) in pairs(before, after, opened, &live)? {
         match sides {
             [Ok(before), Ok(after)] => {
@@ -261,9 +272,9 @@ fn known_instances(
                 // Both sides may lack it for the same reason.
                 let mut reasons: Vec<_> = sides.into_iter().filter_map(Result::err).collect();
                 reasons.dedup();
-                for why in reasons {
-                    let message = format!("{name}cannot be compared: {why}");
-                    blind.push(complained(Code::Undecided, message, why.hint));
+                for cause in reasons {
+                    let message = format!("{name}cannot be compared: {cause}");
+                    problems.push(report_problem(Code::Undecided, message, cause.hint));
                 }
             }
         }
@@ -272,8 +283,8 @@ fn known_instances(
 }
 
 /// What is not certain, because an entry of a side is in doubt.
-fn doubts(all: &[Compared]) -> Vec<String> {
-    let told =
+fn doubt_messages(all: &[Compared]) -> Vec<String> {
+    let messages =
         |compared: &Compared| {
             let name = compared.subject.clone();
             compared.doubts().map(move |(which, doubt)| {
@@ -285,13 +296,13 @@ fn doubts(all: &[Compared]) -> Vec<String> {
             )
         }).collect::<Vec<_>>()
         };
-    all.iter().flat_map(told).collect()
+    all.iter().flat_map(messages).collect()
 }
 
 /// The instances that have a table on either side, and, where none is known, those that are asked for by name.
 fn places(
-    old: &Opened,
-    new: &Opened,
+    old: &OpenedDocument,
+    new: &OpenedDocument,
     none_is_known: bool,
     targets: &[String],
 ) -> Vec<PartialInstanceId> {
@@ -321,7 +332,7 @@ fn places(
     all.into_iter().collect()
 }
 
-fn plan(opened: &Opened) -> Option<&Plan> {
+fn plan(opened: &OpenedDocument) -> Option<&Plan> {
     match &opened.content {
         Content::Plan(file, _) => Some(&file.plan),
         Content::Config(_) | Content::Inventory(_) | Content::Ports(_) => None,
@@ -329,14 +340,14 @@ fn plan(opened: &Opened) -> Option<&Plan> {
 }
 
 /// What a configuration calls accounts, by their ids.
-fn accounts(opened: &Opened) -> BTreeMap<&str, &str> {
+fn accounts(opened: &OpenedDocument) -> BTreeMap<&str, &str> {
     match &opened.content {
         Content::Config(config) => config.account_names(),
         Content::Plan(..) | Content::Inventory(_) | Content::Ports(_) => BTreeMap::new(),
     }
 }
 
-fn beside(opened: &Opened) -> Option<&Inventory> {
+fn inventory_of(opened: &OpenedDocument) -> Option<&Inventory> {
     match &opened.content {
         Content::Inventory(inventory) => Some(inventory),
         Content::Config(_) | Content::Plan(..) | Content::Ports(_) => None,
@@ -345,18 +356,18 @@ fn beside(opened: &Opened) -> Option<&Inventory> {
 
 /// The instances that exist, that one of the documents has, and that the other, a configuration, does not declare.
 fn undeclared(
-    basis: Basis<'_>,
-    [old, new]: [(&Opened, &Document); 2],
+    context: ResolveContext<'_>,
+    [old, new]: [(&OpenedDocument, &Document); 2],
 ) -> BTreeMap<InstanceId, ComparedDocument> {
-    let lacks = |(opened, document): (&Opened, &Document), id: &InstanceId| {
+    let lacks = |(opened, document): (&OpenedDocument, &Document), id: &InstanceId| {
         matches!(opened.content, Content::Config(_)) && !document.instances.contains_key(id)
     };
-    let inventory = basis.inventory.into_iter();
-    let listed = inventory.flat_map(|inventory| inventory.named(basis.accounts));
+    let inventory = context.inventory.into_iter();
+    let listed = inventory.flat_map(|inventory| inventory.named(context.accounts));
     let listed = listed.map(|(id, _)| id);
-    let planned = basis.plan.into_iter().flat_map(|plan| &plan.instances);
+    let planned = context.plan.into_iter().flat_map(|plan| &plan.instances);
     let planned = planned.map(|plan| plan.instance.id.clone());
-    let named = basis.places.iter().map(documents::id_of);
+    let named = context.places.iter().map(documents::instance_id);
     let exist: BTreeSet<InstanceId> = listed.chain(planned).chain(named).collect();
     exist
         .into_iter()
@@ -372,7 +383,7 @@ fn undeclared(
 }
 
 /// An instance of which one document does not say the region is the one of that name in the other, if there is just one.
-fn place_alike(before: &mut Document, after: &mut Document) {
+fn align_regions(before: &mut Document, after: &mut Document) {
     let place = |here: &mut Document, there: &Document| {
         let unplaced: Vec<InstanceId> = here
             .instances
@@ -384,9 +395,9 @@ fn place_alike(before: &mut Document, after: &mut Document) {
             let mut namesakes = there.instances.keys().filter(|other| other.name == id.name);
             if let (Some(only), None) = (namesakes.next(), namesakes.next())
                 && !here.instances.contains_key(only)
-                && let Some(side) = here.instances.remove(&id)
+                && let Some(firewall) = here.instances.remove(&id)
             {
-                here.instances.insert(only.clone(), side);
+                here.instances.insert(only.clone(), firewall);
             }
         }
     };
@@ -404,9 +415,9 @@ fn narrow(
     for selector in selectors {
         let pattern = session::pattern(selector)?;
         let mut ids = before.instances.keys().chain(after.instances.keys());
-        let by_group = || match (&before.general, &after.general) {
+        let by_group = || match (&before.groups, &after.groups) {
             (Some(old), Some(new)) if !is_literal(selector) => {
-                !general::selectors(old, new, std::slice::from_ref(selector)).is_empty()
+                !groups::selectors(old, new, std::slice::from_ref(selector)).is_empty()
             }
             _ => false,
         };
@@ -429,15 +440,15 @@ fn narrow(
 }
 
 /// One instance, and what each document says of it.
-type Pair = (Option<InstanceId>, [Known; 2]);
+type Pair = (Option<InstanceId>, [InstanceRulesResult; 2]);
 
 /// Pairs instances by region and name. One that only one document has is compared with a firewall that lets nobody in, or,
 /// where the other is a configuration and nothing in it is about the instance, with what is live and stays.
 fn pairs(
     before: &mut Document,
     after: &mut Document,
-    names: [&Opened; 2],
-    live: &BTreeMap<InstanceId, Known>,
+    names: [&OpenedDocument; 2],
+    live: &BTreeMap<InstanceId, InstanceRulesResult>,
 ) -> Result<Vec<Pair>, CommandError> {
     match (before.unnamed.take(), after.unnamed.take()) {
         (None, None) => {}
@@ -447,16 +458,16 @@ fn pairs(
             return Ok(vec![(None, sides)]);
         }
         (Some(old), None) => {
-            let new = only(after, names[1], names[0])?;
-            let side = like(&old, &new);
-            let new = new.map(|new| new.beside(&old));
-            return Ok(vec![(None, [Ok(side.into()), new])]);
+            let new = only_instance(after, names[1], names[0])?;
+            let firewall = with_family_of(&old, &new);
+            let new = new.map(|new| new.with_live(&old));
+            return Ok(vec![(None, [Ok(firewall.into()), new])]);
         }
         (None, Some(new)) => {
-            let old = only(before, names[0], names[1])?;
-            let side = like(&new, &old);
-            let old = old.map(|old| old.beside(&new));
-            return Ok(vec![(None, [old, Ok(side.into())])]);
+            let old = only_instance(before, names[0], names[1])?;
+            let firewall = with_family_of(&new, &old);
+            let old = old.map(|old| old.with_live(&new));
+            return Ok(vec![(None, [old, Ok(firewall.into())])]);
         }
     }
     let ids: BTreeSet<InstanceId> = before
@@ -467,13 +478,13 @@ fn pairs(
         .collect();
     let mut take = |id: &InstanceId| {
         let of = |document: &mut Document| {
-            let stated = document.instances.remove(id);
-            stated.unwrap_or_else(|| match &document.general {
-                None => Ok(Stated::default()),
+            let rules = document.instances.remove(id);
+            rules.unwrap_or_else(|| match &document.groups {
+                None => Ok(InstanceRules::default()),
                 Some(general) => match live.get(id) {
                     Some(live) => live.clone(),
-                    None if general.lists(&id.site()) => Ok(Stated::default()),
-                    None => Ok(Stated::undeclared()),
+                    None if general.is_listed(&id.site()) => Ok(InstanceRules::default()),
+                    None => Ok(InstanceRules::undeclared()),
                 },
             })
         };
@@ -489,23 +500,23 @@ fn pairs(
 }
 
 /// Rules of which it is not said, as those of an instance like the one that they are compared with.
-fn like(rules: &LiveFirewall, other: &Known) -> DocumentFirewall {
+fn with_family_of(rules: &LiveFirewall, other: &InstanceRulesResult) -> DocumentFirewall {
     let family = other
         .as_ref()
-        .map_or_else(|_| Family::default(), |stated| stated.side.reach.family);
+        .map_or_else(|_| Family::default(), |rules| rules.firewall.reach.family);
     DocumentFirewall::of_live(rules, family)
 }
 
 /// The rules of the instances that are known.
-fn live(basis: Basis<'_>) -> BTreeMap<InstanceId, Known> {
-    match (basis.inventory, basis.plan) {
-        (Some(inventory), _) => documents::live(inventory, basis.accounts),
+fn live_rules(context: ResolveContext<'_>) -> BTreeMap<InstanceId, InstanceRulesResult> {
+    match (context.inventory, context.plan) {
+        (Some(inventory), _) => documents::live_firewalls(inventory, context.accounts),
         (None, Some(plan)) => {
             let plans = plan.instances.iter();
             plans
                 .map(|plan| {
-                    let side = DocumentFirewall::of_live(&plan.before, plan.family());
-                    (plan.instance.id.clone(), Ok(side.into()))
+                    let firewall = DocumentFirewall::of_live(&plan.before, plan.family());
+                    (plan.instance.id.clone(), Ok(firewall.into()))
                 })
                 .collect()
         }
@@ -514,14 +525,18 @@ fn live(basis: Basis<'_>) -> BTreeMap<InstanceId, Known> {
 }
 
 /// The one instance of a document that is compared with rules that say of no instance.
-fn only(document: &mut Document, named: &Opened, unnamed: &Opened) -> Result<Known, CommandError> {
+fn only_instance(
+    document: &mut Document,
+    named: &OpenedDocument,
+    unnamed: &OpenedDocument,
+) -> Result<InstanceRulesResult, CommandError> {
     let count = document.instances.len();
     match document.instances.pop_first() {
-        Some((_, stated)) if count == 1 => Ok(stated),
+        Some((_, rules)) if count == 1 => Ok(rules),
         _ => Err(CommandError::usage(
             format!(
                 "`{}` is the rules of one instance, and `{}` has {count}",
-                unnamed.shown, named.shown
+                unnamed.name, named.name
             ),
             "say with --target which one is meant",
         )),

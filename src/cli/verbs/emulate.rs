@@ -83,7 +83,7 @@ impl TypedValueParser for QuirkParser {
     ) -> Result<String, clap::Error> {
         let text = value.to_string_lossy();
         if text == "help" {
-            return Err(help(catalogue()));
+            return Err(help_error(catalogue()));
         }
         match Quirks::default().set(&text) {
             Ok(()) => Ok(text.into_owned()),
@@ -97,7 +97,7 @@ impl TypedValueParser for QuirkParser {
 
 /// This text as clap hands out help: for stdout, with exit code 0 and without a word before it. Only a command that is
 /// asked for its help makes such an error.
-fn help(text: String) -> clap::Error {
+fn help_error(text: String) -> clap::Error {
     clap::Command::new("help")
         .override_help(text)
         .try_get_matches_from(["help", "--help"])
@@ -137,17 +137,17 @@ async fn serve(args: &EmulateArgs) -> Result<Exit, CommandError> {
     let listener = listen(args.listen).await?;
     let url = url(&listener)?;
     if remote {
-        warn(&format!(
+        write_warning(&format!(
             "{url} can be reached from other machines: whoever knows the credentials can read and change `{}`",
             args.state.display()
         ));
     }
     if let Some(seed) = args.seed {
-        warn(&format!("things will go wrong; --seed {seed} repeats them"));
+        write_warning(&format!("things will go wrong; --seed {seed} repeats them"));
     }
-    let told = write_stdout(&format!("{url}\n"));
-    if told != Exit::Done {
-        return Ok(told);
+    let exit = write_stdout(&format!("{url}\n"));
+    if exit != Exit::Done {
+        return Ok(exit);
     }
     let (stop, stopped) = oneshot::channel();
     let watch = tokio::task::spawn_local(async move {
@@ -185,7 +185,7 @@ fn options(args: &EmulateArgs) -> Result<Options, CommandError> {
 }
 
 /// Said on stderr, since stdout has the address and nothing else.
-fn warn(message: &str) {
+fn write_warning(message: &str) {
     let style = anstyle::AnsiColor::Yellow.on_default().bold();
     let _ = writeln!(
         anstream::stderr(),

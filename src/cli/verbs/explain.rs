@@ -9,7 +9,7 @@ use clap::Args;
 
 use crate::cli::args::{ConfigArgs, ConnectionArgs, FleetArgs, Format, InventoryFileArgs};
 use crate::cli::connection::{AccessMode, Connection, Snapshot};
-use crate::cli::documents::{additive, names};
+use crate::cli::documents::{additive_firewall, names};
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
 use crate::cli::output::Output;
@@ -56,14 +56,14 @@ pub(super) async fn run(
     answer.show(run, output)
 }
 
-struct Answer {
+struct ExplainResult {
     text: String,
     json: String,
     markdown: String,
     exit: Exit,
 }
 
-impl Answer {
+impl ExplainResult {
     fn show(&self, run: &mut Run, output: &Output) -> Result<Exit, RunError> {
         let outputs = format!("exit-code={}\n", self.exit.code());
         show_answer(
@@ -81,9 +81,9 @@ impl Answer {
     }
 }
 
-async fn explain(args: &ExplainArgs, run: &mut Run) -> Result<Answer, RunError> {
+async fn explain(args: &ExplainArgs, run: &mut Run) -> Result<ExplainResult, RunError> {
     let config = session::load(&args.config, run)?;
-    let question = Question::of(args, &config)?;
+    let question = Question::parse(args, &config)?;
     let sites = session::sites(&args.connection, &config).await?;
     let snapshot = args.snapshot.inventory.as_deref().map(Snapshot::read);
     let connection = Connection::connect(
@@ -94,12 +94,12 @@ async fn explain(args: &ExplainArgs, run: &mut Run) -> Result<Answer, RunError> 
         config.accounts(),
     )
     .await?;
-    let beside = session::beside(&args.connection, &config, &sites).await;
-    let all = session::discover(connection.reader(), &[&sites[..], &beside].concat()).await;
-    let mut seen = all.clone();
-    seen.instances.retain(|id, _| sites.contains(&id.site()));
-    seen.sites_unreadable.retain(|site, _| sites.contains(site));
-    let ids = asked_about(args, &seen);
+    let others = session::other_sites(&args.connection, &config, &sites).await;
+    let all = session::discover(connection.reader(), &[&sites[..], &others].concat()).await;
+    let mut live = all.clone();
+    live.instances.retain(|id, _| sites.contains(&id.site()));
+    live.sites_unreadable.retain(|site, _| sites.contains(site));
+    let ids = requested_instances(args, &live);
     let rules = match &ids {
         Ok(ids) => {
             let reader = connection.reader();
@@ -109,7 +109,7 @@ async fn explain(args: &ExplainArgs, run: &mut Run) -> Result<Answer, RunError> 
     };
     connection.close().await;
     let ids = ids?;
-    let listing = session::listing(&sites, &beside, &all);
+    let listing = session::listing(&sites, &others, &all);
     let undecided = |id: &InstanceId| config.ambiguity(id, &listing);
     if args.instance.is_some()
         && let Some((id, why)) = ids.iter().find_map(|id| Some((id, undecided(id)?)))
@@ -124,28 +124,28 @@ async fn explain(args: &ExplainArgs, run: &mut Run) -> Result<Answer, RunError> 
         .unwrap_or_else(time::OffsetDateTime::now_utc);
     // How many instances there are is not the question here, so no region counts as listed.
     let desired = config.resolve(&all.instances, &BTreeSet::new(), as_of)?;
-    let found: Vec<Found<'_>> = ids
+    let found: Vec<ExplainedInstance<'_>> = ids
         .into_iter()
         .map(|id| {
             let wanted = match undecided(id) {
                 Some(why) => Err(why),
                 None => Ok(desired.instances.get(id)),
             };
-            Found::of(id, &seen, rules.get(id), wanted, &question)
+            ExplainedInstance::new(id, &live, rules.get(id), wanted, &question)
         })
         .collect();
     let names = names(Some(&config));
     let explanations: Vec<Explanation<'_>> = found
         .iter()
-        .map(|one| one.explained(args, &question, &names))
+        .map(|one| one.explanation(args, &question, &names))
         .collect();
     let unlisted = match args.instance.as_deref() {
         // Another of that name may be where nobody could look.
-        Some(name) => session::unseen(name, &seen)
+        Some(name) => session::sites_that_may_hold(name, &live)
             .into_iter()
             .map(|(site, why)| (site.clone(), why.clone()))
             .collect(),
-        None => seen.sites_unreadable.clone(),
+        None => live.sites_unreadable.clone(),
     };
     let answers = Answers {
         from: args.from.as_deref(),
@@ -153,20 +153,20 @@ async fn explain(args: &ExplainArgs, run: &mut Run) -> Result<Answer, RunError> 
         all: &explanations,
         unlisted: &unlisted,
     };
-    Ok(answer(args, &answers))
+    Ok(render_answers(args, &answers))
 }
 
 /// The instances that the question is about.
-fn asked_about<'a>(
+fn requested_instances<'a>(
     args: &ExplainArgs,
-    seen: &'a Live,
+    live: &'a Live,
 ) -> Result<Vec<&'a InstanceId>, CommandError> {
     let patterns = session::patterns(&args.fleet.target)?;
     let selected = |id: &InstanceId| {
         patterns.is_empty() || patterns.iter().any(|pattern| session::selects(pattern, id))
     };
     if let Some(name) = &args.instance {
-        let id = session::find(name, seen)?;
+        let id = session::find(name, live)?;
         if !selected(id) {
             let targets = args.fleet.target.join(",");
             return Err(CommandError::usage(
@@ -177,13 +177,13 @@ fn asked_about<'a>(
         return Ok(vec![id]);
     }
     for (pattern, selector) in patterns.iter().zip(&args.fleet.target) {
-        let is_named = seen
+        let is_named = live
             .instances
             .keys()
             .any(|id| session::selects(pattern, id));
         // What it names may be where nobody could look.
-        if !is_named && seen.sites_unreadable.is_empty() {
-            let hint = session::suggestion(selector, seen.instances.keys());
+        if !is_named && live.sites_unreadable.is_empty() {
+            let hint = session::suggestion(selector, live.instances.keys());
             let message = format!(
                 "`--target {selector}` names no instance in the regions that were looked at"
             );
@@ -192,22 +192,22 @@ fn asked_about<'a>(
                 .with_hint(hint));
         }
     }
-    Ok(seen.instances.keys().filter(|id| selected(id)).collect())
+    Ok(live.instances.keys().filter(|id| selected(id)).collect())
 }
 
 /// Everything that is known of an instance, as far as the question goes.
-struct Found<'a> {
+struct ExplainedInstance<'a> {
     id: &'a InstanceId,
     live: Result<DocumentFirewall, Unreadable>,
     desired: Option<DocumentFirewall>,
     undecided: Option<Unreadable>,
     still_open: Vec<StillOpen>,
     mode: Option<Mode>,
-    asked: Effective,
+    requested: Effective,
 }
 
-impl<'a> Found<'a> {
-    fn of(
+impl<'a> ExplainedInstance<'a> {
+    fn new(
         id: &'a InstanceId,
         seen: &Live,
         rules: Option<&Result<LiveFirewall, Unreadable>>,
@@ -226,7 +226,7 @@ impl<'a> Found<'a> {
             if wanted.mode == Mode::Additive
                 && let (Some(instance), Ok(live)) = (instance, live)
             {
-                return additive(instance, wanted, live);
+                return additive_firewall(instance, wanted, live);
             }
             DocumentFirewall::of_rules(&wanted.rules, family)
         });
@@ -238,7 +238,7 @@ impl<'a> Found<'a> {
         };
         Self {
             id,
-            asked: question.asked(live.ok(), desired.as_ref(), family),
+            requested: question.access(live.ok(), desired.as_ref(), family),
             live: live
                 .map(|live| DocumentFirewall::of_live(live, family))
                 .map_err(Clone::clone),
@@ -249,7 +249,7 @@ impl<'a> Found<'a> {
         }
     }
 
-    fn explained(
+    fn explanation(
         &'a self,
         args: &'a ExplainArgs,
         question: &'a Question,
@@ -259,7 +259,7 @@ impl<'a> Found<'a> {
             id: self.id,
             from: args.from.as_deref(),
             to: question.port.as_deref(),
-            asked: &self.asked,
+            asked: &self.requested,
             live: self.live.as_ref(),
             desired: self.desired.as_ref(),
             undecided: self.undecided.as_ref(),
@@ -271,8 +271,8 @@ impl<'a> Found<'a> {
 }
 
 /// The answer in each form. What could not be read is told on stderr too.
-fn answer(args: &ExplainArgs, of: &Answers<'_>) -> Answer {
-    let unread = of
+fn render_answers(args: &ExplainArgs, answers: &Answers<'_>) -> ExplainResult {
+    let unread = answers
         .all
         .iter()
         .filter_map(|one| Some((one.id, one.live.err()?)));
@@ -293,22 +293,25 @@ fn answer(args: &ExplainArgs, of: &Answers<'_>) -> Answer {
             );
         }
     }
-    for (site, why) in of.unlisted {
+    for (site, why) in answers.unlisted {
         write_error(
             Code::Unreadable,
             &format!("cannot list the instances of `{site}`: {why}"),
             why.hint.as_deref(),
         );
     }
-    let is_decided = of.all.iter().all(|one| one.undecided.is_none());
-    let is_whole = is_decided && unread.is_empty() && of.unlisted.is_empty();
-    let (text, markdown) = match (&args.instance, of.all) {
+    let is_decided = answers.all.iter().all(|one| one.undecided.is_none());
+    let is_whole = is_decided && unread.is_empty() && answers.unlisted.is_empty();
+    let (text, markdown) = match (&args.instance, answers.all) {
         (Some(_), [one]) => (explanation::text(one), render::markdown::explanation(one)),
-        _ => (fleet::text(of), render::markdown::explanations(of)),
+        _ => (
+            fleet::text(answers),
+            render::markdown::explanations(answers),
+        ),
     };
-    Answer {
+    ExplainResult {
         text: wrap_to_stdout(&text),
-        json: explanation::json(of),
+        json: explanation::json(answers),
         markdown,
         exit: if is_whole {
             Exit::Done
@@ -328,7 +331,7 @@ struct Question {
 }
 
 impl Question {
-    fn of(args: &ExplainArgs, config: &Config) -> Result<Self, CommandError> {
+    fn parse(args: &ExplainArgs, config: &Config) -> Result<Self, CommandError> {
         let port = args.to.as_ref().map(|text| match text.parse::<u16>() {
             Ok(port) => {
                 note(&format!("`--to {port}` is taken as `--to tcp/{port}`"));
@@ -358,7 +361,7 @@ impl Question {
     }
 
     /// The packets that are asked for. Everyone has every alias that either side names.
-    fn asked(
+    fn access(
         &self,
         live: Option<&LiveFirewall>,
         desired: Option<&DocumentFirewall>,
@@ -369,7 +372,7 @@ impl Question {
             let live = live.into_iter().flat_map(|live| live.firewall().iter());
             let live = live.map(|(_, sources)| sources);
             let declared = desired.into_iter().flat_map(|side| &side.rules);
-            for sources in live.chain(declared.map(|said| &said.sources)) {
+            for sources in live.chain(declared.map(|rule| &rule.sources)) {
                 sources
                     .aliases()
                     .iter()

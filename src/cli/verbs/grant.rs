@@ -17,7 +17,7 @@ use crate::cli::args::{Format, parse_duration, parse_reason};
 use crate::cli::connection::AccessMode;
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
-use crate::cli::leases::{Fleet, LeaseArgs, granted};
+use crate::cli::leases::{Fleet, LeaseArgs, live_grant};
 use crate::cli::output::Output;
 use crate::cli::present::show_answer;
 use crate::cli::run::Run;
@@ -35,7 +35,7 @@ const SHORTEST: Duration = MIN_REMAINING.saturating_mul(2);
 
 /// What is to be granted.
 #[derive(Args, Debug)]
-pub(super) struct Wanted {
+pub(super) struct GrantRequest {
     /// Which instance: NAME, REGION/NAME or ACCOUNT/REGION/NAME
     instance: String,
     /// What: a service such as ssh, or tcp/22
@@ -58,7 +58,7 @@ pub(super) struct Wanted {
 #[derive(Args, Debug)]
 pub(super) struct GrantArgs {
     #[command(flatten)]
-    wanted: Wanted,
+    request: GrantRequest,
     /// Print schedules for `aws scheduler create-schedule` that close it at its end as well, by this role
     #[arg(long, value_name = "ROLE_ARN")]
     scheduler_json: Option<String>,
@@ -78,19 +78,19 @@ pub(super) async fn run(
     let open = Fleet::open(&args.lease, AccessMode::Write, run);
     let mut fleet = signals.interruptible(NOTHING_WRITTEN, open).await?;
     let stop = Stop::new();
-    let make = make(&args.wanted, &mut fleet, &args.receipts.receipts, &stop);
+    let make = make_grant(&args.request, &mut fleet, &args.receipts.receipts, &stop);
     // It is large.
     let make = Box::pin(make);
     let (made, signal) = signals.run_gracefully(&stop, || (), make).await;
     run.set_calls(&fleet.connection.call_counts());
     let now = fleet.now();
     fleet.connection.close().await;
-    let Made {
+    let NewGrant {
         id,
         lease,
         replaced,
         exit,
-    } = made.map_err(|error| stopped_by(error, signal))?;
+    } = made.map_err(|error| with_signal_exit(error, signal))?;
     let exit = signal.map_or(exit, Signal::exit);
     if signal.is_some() {
         let until = instant::format(lease.until);
@@ -116,7 +116,7 @@ pub(super) async fn run(
     }
     let one = Grants {
         as_of: now,
-        grants: vec![granted(&id, &lease)],
+        grants: vec![live_grant(&id, &lease)],
         sites_unreadable: Vec::new(),
     };
     let outputs = format!(
@@ -133,7 +133,7 @@ pub(super) async fn run(
 }
 
 /// What ended a run that a signal was to stop, with the exit code of the signal.
-pub(super) fn stopped_by(error: RunError, signal: Option<Signal>) -> RunError {
+pub(super) fn with_signal_exit(error: RunError, signal: Option<Signal>) -> RunError {
     match (error, signal) {
         (RunError::Command(error), Some(signal)) => RunError::Command(CommandError {
             exit: signal.exit(),
@@ -147,7 +147,7 @@ pub(super) fn stopped_by(error: RunError, signal: Option<Signal>) -> RunError {
 pub(super) const NOTHING_WRITTEN: &str = "interrupted before anything was written";
 
 /// A lease whose rules are open.
-pub(super) struct Made {
+pub(super) struct NewGrant {
     pub(super) id: InstanceId,
     pub(super) lease: Lease,
     /// Those whose place it took.
@@ -158,32 +158,32 @@ pub(super) struct Made {
 
 /// What is open until when, and why.
 pub(super) fn granted_line(id: &InstanceId, lease: &Lease) -> String {
-    let why = if lease.why.is_empty() {
+    let reason = if lease.why.is_empty() {
         String::new()
     } else {
         format!(": {}", lease.why)
     };
     let until = instant::format(lease.until);
-    sanitize(&format!("{lease} is open on {id} until {until}{why}"))
+    sanitize(&format!("{lease} is open on {id} until {until}{reason}"))
 }
 
 /// Grants it: judges, writes the tag, opens, and proves.
-pub(super) async fn make(
-    wanted: &Wanted,
+pub(super) async fn make_grant(
+    request: &GrantRequest,
     fleet: &mut Fleet,
     receipts: &Path,
     stop: &Stop,
-) -> Result<Made, RunError> {
-    let Wanted {
+) -> Result<NewGrant, RunError> {
+    let GrantRequest {
         instance,
         service,
         from,
         length,
         reason,
         replace,
-    } = wanted;
+    } = request;
     let max = fleet.limits()?.max;
-    let why = if *length > max {
+    let refusal = if *length > max {
         Some(NotPermitted::Duration(max).to_string())
     } else if *length < SHORTEST {
         let seconds = SHORTEST.as_secs();
@@ -191,9 +191,9 @@ pub(super) async fn make(
     } else {
         None
     };
-    if let Some(why) = why {
+    if let Some(refusal) = refusal {
         return Err(
-            CommandError::new(Exit::Refused, format!("not granted: {why}"))
+            CommandError::new(Exit::Refused, format!("not granted: {refusal}"))
                 .with_hint(Some(
                     "name a time with `--for`, as in `--for 30m`".to_owned(),
                 ))
@@ -206,7 +206,7 @@ pub(super) async fn make(
     let by = fleet.caller(&id).await;
     let lease = Lease {
         id: LeaseId::from_bits(fastrand::u64(..)),
-        until: end(fleet.now(), *length)?,
+        until: lease_end(fleet.now(), *length)?,
         keys,
         sources,
         by,
@@ -219,7 +219,7 @@ pub(super) async fn make(
         )
     })?;
     let replaced = if *replace {
-        own(fleet, &id, &lease)
+        own_leases(fleet, &id, &lease)
     } else {
         Vec::new()
     };
@@ -236,7 +236,7 @@ pub(super) async fn make(
         .grant(&id, &lease, &replaced, about, receipts, stop)
         .await?;
     let replaced = replaced.iter().map(|lease| lease.id.clone()).collect();
-    Ok(Made {
+    Ok(NewGrant {
         id,
         lease,
         replaced,
@@ -245,14 +245,14 @@ pub(super) async fn make(
 }
 
 /// The end of a lease that begins now, in whole seconds.
-fn end(now: OffsetDateTime, length: Duration) -> Result<OffsetDateTime, CommandError> {
+fn lease_end(now: OffsetDateTime, length: Duration) -> Result<OffsetDateTime, CommandError> {
     let length = time::Duration::try_from(length).ok();
     let end = length.and_then(|length| now.checked_add(length));
     end.ok_or_else(|| CommandError::usage("`--for` is too long", "name a time such as 30m or 8h"))
 }
 
 /// The caller's own leases of the same ports on an instance.
-fn own(fleet: &Fleet, id: &InstanceId, lease: &Lease) -> Vec<Lease> {
+fn own_leases(fleet: &Fleet, id: &InstanceId, lease: &Lease) -> Vec<Lease> {
     let Some(instance) = fleet.live.instances.get(id) else {
         return Vec::new();
     };

@@ -28,32 +28,36 @@ pub(super) async fn run(
     run: &mut Run,
     output: &Output,
 ) -> Result<Exit, RunError> {
-    let look = async {
+    let read = async {
         let fleet = Fleet::open(&args.lease, AccessMode::Read, run).await?;
-        let found = fleet.grants();
+        let grants_found = fleet.grants();
         run.set_calls(&fleet.connection.call_counts());
         fleet.connection.close().await;
-        found
+        grants_found
     };
-    let found = interruptible(look).await?;
-    for (site, why) in &found.sites_unreadable {
+    let grants_found = interruptible(read).await?;
+    for (site, why) in &grants_found.sites_unreadable {
         write_error(
             Code::Unreadable,
             &format!("cannot list the instances of `{site}`: {why}"),
             why.hint.as_deref(),
         );
     }
-    let exit = if found.sites_unreadable.is_empty() {
+    let exit = if grants_found.sites_unreadable.is_empty() {
         Exit::Done
     } else {
         Exit::Incomplete
     };
-    let outputs = format!("exit-code={}\ngrants={}\n", exit.code(), found.grants.len());
+    let outputs = format!(
+        "exit-code={}\ngrants={}\n",
+        exit.code(),
+        grants_found.grants.len()
+    );
     show_answer(output, run, exit, &outputs, &|format, _| match format {
-        Format::Text | Format::Github => Some(wrap_to_stdout(&grants::text(&found))),
-        Format::Json => Some(grants::json(&found)),
-        Format::Markdown => Some(grants::markdown(&found)),
-        Format::Prometheus => Some(grants::prometheus(&found)),
+        Format::Text | Format::Github => Some(wrap_to_stdout(&grants::text(&grants_found))),
+        Format::Json => Some(grants::json(&grants_found)),
+        Format::Markdown => Some(grants::markdown(&grants_found)),
+        Format::Prometheus => Some(grants::prometheus(&grants_found)),
         Format::Sarif | Format::Codequality | Format::Html => None,
     })
 }

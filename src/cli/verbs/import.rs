@@ -31,7 +31,7 @@ pub(super) async fn run(
     for problem in &unreadable {
         write_error(problem.code, &problem.message, problem.hint.as_deref());
     }
-    let mut held = vec![survey.exit()];
+    let mut exits = vec![survey.exit()];
     let regions = survey.regions;
     let read = |rules: Result<Vec<_>, _>| rules.map(|entries| LiveFirewall::read(&entries));
     let live = Live {
@@ -49,14 +49,14 @@ pub(super) async fn run(
         differs,
     } = config::import(&live, &regions);
     text.push_str(&config::accounts(&survey.accounts));
-    let idle = idle_rules(&text);
-    if idle > 0 {
+    let redundant = redundant_rules(&text);
+    if redundant > 0 {
         let remark = format!(
             "# {} that open{} nothing {} kept, as live has {}: `portward check` names each.\n",
-            count(idle, "rule"),
-            if idle == 1 { "s" } else { "" },
-            if idle == 1 { "is" } else { "are" },
-            if idle == 1 { "it" } else { "them" },
+            count(redundant, "rule"),
+            if redundant == 1 { "s" } else { "" },
+            if redundant == 1 { "is" } else { "are" },
+            if redundant == 1 { "it" } else { "them" },
         );
         let end_of_first_line = text.find('\n').map_or(0, |at| at + 1);
         text.insert_str(end_of_first_line, &remark);
@@ -65,25 +65,25 @@ pub(super) async fn run(
     // What `plan` would say of it: there are rules that nobody can be sure of.
     let doubtful = |live: &LiveFirewall| !live.uncertain().is_empty() || !live.unknown().is_empty();
     if live.firewalls.values().flatten().any(doubtful) {
-        held.push(Exit::Incomplete);
+        exits.push(Exit::Incomplete);
     }
     if differs {
-        held.push(Exit::Differs);
+        exits.push(Exit::Differs);
     }
     let mut problems = unreadable;
-    for what in left_out {
-        write_status(&format!("not written: {what}"));
+    for entry in left_out {
+        write_status(&format!("not written: {entry}"));
         problems.push(Problem {
             severity: Severity::Warning,
-            ..Problem::error(Code::NoSafeWay, format!("not written: {what}"), None)
+            ..Problem::error(Code::NoSafeWay, format!("not written: {entry}"), None)
         });
     }
     args.survey
-        .deliver(run, &text, problems, Exit::highest(&held), output)
+        .write(run, &text, problems, Exit::highest(&exits), output)
 }
 
 /// The number of rules of which `check` says that another rule opens all of it.
-fn idle_rules(text: &str) -> usize {
+fn redundant_rules(text: &str) -> usize {
     let source = config::Source::new("firewall.toml", text.to_owned());
     let Ok(config) = config::parse(vec![source]) else {
         return 0;

@@ -86,7 +86,7 @@ pub(super) async fn run(
     }
     let text = sanitize_json(survey.inventory().to_json());
     args.survey
-        .deliver(run, &text, problems, survey.exit(), output)
+        .write(run, &text, problems, survey.exit(), output)
 }
 
 impl SurveyArgs {
@@ -147,7 +147,7 @@ impl SurveyArgs {
         if !self.connection.region.is_empty() {
             return Ok(self.connection.region.iter().cloned().collect());
         }
-        if let Some(path) = self.file() {
+        if let Some(path) = self.inventory_file() {
             return regions_of(path);
         }
         let region = aws::default_region(self.connection.profile.as_deref()).await;
@@ -159,7 +159,7 @@ impl SurveyArgs {
         })
     }
 
-    fn file(&self) -> Option<&Path> {
+    fn inventory_file(&self) -> Option<&Path> {
         #[cfg(feature = "emulator")]
         if self.snapshot.inventory.is_none() {
             return self.connection.emulator.as_deref();
@@ -168,7 +168,7 @@ impl SurveyArgs {
     }
 
     /// Hands the result over, to stdout or to the file, with the reports.
-    pub(super) fn deliver(
+    pub(super) fn write(
         &self,
         run: &mut Run,
         text: &str,
@@ -191,8 +191,8 @@ impl SurveyArgs {
 impl Survey {
     /// Done, or that something could not be read.
     pub(super) fn exit(&self) -> Exit {
-        let blind = self.rules.values().any(Result::is_err);
-        if blind || !self.sites_unreadable.is_empty() {
+        let has_unreadable = self.rules.values().any(Result::is_err);
+        if has_unreadable || !self.sites_unreadable.is_empty() {
             return Exit::Incomplete;
         }
         Exit::Done
@@ -263,36 +263,37 @@ impl Survey {
 
 async fn survey(
     reader: &impl Reader,
-    asked: &[Site],
+    sites: &[Site],
     patterns: &[(String, Pattern)],
     fleet: &FleetArgs,
 ) -> Result<Survey, CommandError> {
-    let seen = session::discover(reader, asked).await;
-    let picks = |pattern: &Pattern, id: &InstanceId| session::selects(pattern, id);
+    let live = session::discover(reader, sites).await;
+    let is_selected = |pattern: &Pattern, id: &InstanceId| session::selects(pattern, id);
     for (text, pattern) in patterns {
         // What could not be listed may hold it, and is reported as what it is.
-        if seen.sites_unreadable.is_empty() && !seen.instances.keys().any(|id| picks(pattern, id)) {
+        if live.sites_unreadable.is_empty()
+            && !live.instances.keys().any(|id| is_selected(pattern, id))
+        {
             return Err(CommandError::failed(format!("`{text}` names no instance"))
                 .with_code(Code::NotFound)
                 .with_hint(Some(format!(
                     "looked at: {}",
-                    session::regions_of(asked).join(", ")
+                    session::regions_of(sites).join(", ")
                 ))));
         }
     }
-    let picked = seen
-        .instances
-        .keys()
-        .filter(|id| patterns.is_empty() || patterns.iter().any(|(_, pattern)| picks(pattern, id)));
-    let rules = read(reader, picked, fleet.concurrency).await;
-    let listed = asked.iter();
-    let listed = listed.filter(|site| !seen.sites_unreadable.contains_key(*site));
+    let selected = live.instances.keys().filter(|id| {
+        patterns.is_empty() || patterns.iter().any(|(_, pattern)| is_selected(pattern, id))
+    });
+    let rules = read(reader, selected, fleet.concurrency).await;
+    let listed = sites.iter();
+    let listed = listed.filter(|site| !live.sites_unreadable.contains_key(*site));
     Ok(Survey {
-        regions: session::regions_of(asked).into_iter().collect(),
+        regions: session::regions_of(sites).into_iter().collect(),
         listed: listed.cloned().collect(),
         accounts: BTreeMap::new(),
-        sites_unreadable: seen.sites_unreadable,
-        instances: seen.instances,
+        sites_unreadable: live.sites_unreadable,
+        instances: live.instances,
         rules,
     })
 }

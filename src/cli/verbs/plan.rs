@@ -148,7 +148,7 @@ pub(super) async fn make_plan(
                 options: plan_options(*strategy, *spelling),
                 preview: config.as_of,
                 judged,
-                confirm: Confirm::Here,
+                confirm: Confirm::Planner,
                 shard,
                 only_expired: false,
             },
@@ -165,7 +165,7 @@ pub(super) async fn make_plan(
         let counts = client.call_counts();
         run.set_calls(&counts);
         client.close().await;
-        let planned = planned?.counted(&counts, connection);
+        let planned = planned?.with_cost(&counts, connection);
         run.problems.extend(warnings);
         Ok(planned)
     };

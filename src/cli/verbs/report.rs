@@ -21,11 +21,11 @@ use crate::render::prometheus::{self, Metrics};
 #[derive(Args, Debug)]
 pub(super) struct ReportArgs {
     #[command(subcommand)]
-    what: What,
+    command: ReportCommand,
 }
 
 #[derive(Subcommand, Debug)]
-enum What {
+enum ReportCommand {
     /// Join the JSON reports of all shards of a run; a shard without one makes the view incomplete (6)
     Merge {
         /// What `--report json=FILE` of each shard wrote
@@ -35,8 +35,8 @@ enum What {
 }
 
 pub(super) fn run(args: &ReportArgs, run: &mut Run, output: &Output) -> Result<Exit, RunError> {
-    let What::Merge { files } = &args.what;
-    let merged = merged(files)?;
+    let ReportCommand::Merge { files } = &args.command;
+    let merged = merge_files(files)?;
     let exit = Exit::from_code(merged.exit_code()).unwrap_or(Exit::Failed);
     show_answer(output, run, exit, "", &|format, file| match format {
         Format::Text if is_quiet() => Some(wrap_to_stdout(&merge::brief(&merged))),
@@ -58,7 +58,7 @@ pub(super) fn run(args: &ReportArgs, run: &mut Run, output: &Output) -> Result<E
     })
 }
 
-fn merged(files: &[PathBuf]) -> Result<Merged, CommandError> {
+fn merge_files(files: &[PathBuf]) -> Result<Merged, CommandError> {
     let mut parts = Vec::new();
     for file in files {
         let name = file.display().to_string();
@@ -74,7 +74,7 @@ fn merged(files: &[PathBuf]) -> Result<Merged, CommandError> {
             return Err(CommandError::failed(message).with_code(Code::Report));
         }
     }
-    merge::join(parts, |endings| exit_of_all(endings).code()).map_err(|error| merge_error(&error))
+    merge::join(parts, |endings| combine_exits(endings).code()).map_err(|error| merge_error(&error))
 }
 
 fn merge_error(error: &merge::MergeError) -> CommandError {
@@ -96,9 +96,9 @@ fn merge_error(error: &merge::MergeError) -> CommandError {
 /// The exit code that one run over everything would have had, as far as the shards can tell. A code that says that nothing
 /// was written is not true of the whole once another shard wrote, so it becomes "partly applied"; so does a failure that is
 /// only about instances that were tried.
-fn exit_of_all(endings: &[Ending]) -> Exit {
+fn combine_exits(endings: &[Ending]) -> Exit {
     let wrote = endings.iter().any(|ending| ending.wrote);
-    let held: Vec<Exit> = endings
+    let exits: Vec<Exit> = endings
         .iter()
         .map(|ending| {
             let exit = ending.code.map(Exit::from_code);
@@ -111,7 +111,7 @@ fn exit_of_all(endings: &[Ending]) -> Exit {
             }
         })
         .collect();
-    Exit::highest(&held)
+    Exit::highest(&exits)
 }
 
 #[cfg(test)]
@@ -170,7 +170,7 @@ mod tests {
                 Exit::Terminated,
             ),
         ] {
-            assert_eq!(exit_of_all(&endings), exit, "{endings:?}");
+            assert_eq!(combine_exits(&endings), exit, "{endings:?}");
         }
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use clap::Args;
 
-use super::grant::{NOTHING_WRITTEN, stopped_by};
+use super::grant::{NOTHING_WRITTEN, with_signal_exit};
 use crate::apply::Stop;
 use crate::cli::args::Format;
 use crate::cli::connection::AccessMode;
@@ -67,7 +67,7 @@ pub(super) async fn run(
     run.set_calls(&fleet.connection.call_counts());
     let now = fleet.now();
     fleet.connection.close().await;
-    let (revoked, exit) = done.map_err(|error| stopped_by(error, signal))?;
+    let (revoked, exit) = done.map_err(|error| with_signal_exit(error, signal))?;
     let exit = signal.map_or(exit, Signal::exit);
     let mut text = String::new();
     for grant in &revoked {
@@ -76,15 +76,15 @@ pub(super) async fn run(
     if revoked.is_empty() && exit == Exit::Done {
         "Nothing was granted.\n".clone_into(&mut text);
     }
-    let of = Grants {
+    let grants_revoked = Grants {
         as_of: now,
         grants: revoked,
         sites_unreadable: Vec::new(),
     };
     show_answer(output, run, exit, "", &|format, _| match format {
         Format::Text | Format::Github => Some(wrap_to_stdout(&text)),
-        Format::Json => Some(grants::json(&of)),
-        Format::Markdown => Some(grants::markdown(&of)),
+        Format::Json => Some(grants::json(&grants_revoked)),
+        Format::Markdown => Some(grants::markdown(&grants_revoked)),
         Format::Sarif | Format::Codequality | Format::Html | Format::Prometheus => None,
     })
 }
@@ -106,10 +106,10 @@ async fn revoke_all(
     stop: &Stop,
 ) -> Result<(Vec<Grant>, Exit), RunError> {
     let mut by_instance: BTreeMap<InstanceId, Vec<Judged>> = BTreeMap::new();
-    for Grant { instance, judged } in meant(args, fleet).await? {
+    for Grant { instance, judged } in selected_grants(args, fleet).await? {
         by_instance.entry(instance).or_default().push(judged);
     }
-    let (mut revoked, mut held) = (Vec::new(), Vec::new());
+    let (mut revoked, mut exits) = (Vec::new(), Vec::new());
     let (only_permitted, receipts) = (args.from.is_empty(), &args.receipts.receipts);
     let mut left = 0;
     for (id, all) in by_instance {
@@ -119,14 +119,14 @@ async fn revoke_all(
         }
         match revoke(fleet, &id, &all, only_permitted, receipts, stop).await {
             Ok(exit) => {
-                held.push(exit);
+                exits.push(exit);
                 revoked.extend(all.into_iter().map(|judged| Grant {
                     instance: id.clone(),
                     judged,
                 }));
             }
             Err(error) => {
-                held.push(error.exit);
+                exits.push(error.exit);
                 write_error(error.code, &error.message, error.hint.as_deref());
             }
         }
@@ -136,9 +136,9 @@ async fn revoke_all(
         write_status(&format!("interrupted: {left} not touched"));
     }
     if !fleet.live.sites_unreadable.is_empty() && args.all {
-        held.push(Exit::Incomplete);
+        exits.push(Exit::Incomplete);
     }
-    Ok((revoked, Exit::highest(&held)))
+    Ok((revoked, Exit::highest(&exits)))
 }
 
 /// Closes what these leases opened, and removes their tags. Where nobody named the access, a lease that `[grants]` does not
@@ -151,18 +151,18 @@ pub(super) async fn revoke(
     receipts: &Path,
     stop: &Stop,
 ) -> Result<Exit, CommandError> {
-    let opened = |judged: &&Judged| match judged.state {
+    let is_open = |judged: &&Judged| match judged.state {
         State::Live => true,
         State::Expired => judged.reason.is_none(),
         State::NotHonoured | State::Unreadable => false,
     };
-    let closes = all
+    let closing = all
         .iter()
-        .filter(|judged| !only_permitted || opened(judged));
-    let close: Vec<&Lease> = closes.filter_map(|judged| judged.lease.as_ref()).collect();
+        .filter(|judged| !only_permitted || is_open(judged));
+    let close: Vec<&Lease> = closing.filter_map(|judged| judged.lease.as_ref()).collect();
     for judged in all
         .iter()
-        .filter(|judged| only_permitted && !opened(judged))
+        .filter(|judged| only_permitted && !is_open(judged))
     {
         let why = judged.reason.as_deref().unwrap_or_default();
         caution(&format!(
@@ -184,7 +184,7 @@ pub(super) async fn revoke(
 }
 
 /// The grants that are meant.
-async fn meant(args: &RevokeArgs, fleet: &Fleet) -> Result<Vec<Grant>, RunError> {
+async fn selected_grants(args: &RevokeArgs, fleet: &Fleet) -> Result<Vec<Grant>, RunError> {
     let all = fleet.grants()?.grants;
     if args.all {
         let mut mine = Vec::new();

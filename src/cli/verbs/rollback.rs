@@ -18,7 +18,7 @@ use crate::cli::exit::Exit;
 use crate::cli::output::Output;
 use crate::cli::present::{plan_text, show_plan};
 use crate::cli::run::Run;
-use crate::cli::session::{self, Basis, Planned, account, discover, read_rules, regions_of};
+use crate::cli::session::{self, PlanInputs, Planned, account, discover, read_rules, regions_of};
 use crate::cli::signals::interruptible;
 use crate::cli::streams::caution;
 use crate::config::account_ids;
@@ -77,7 +77,7 @@ pub(super) async fn run(
         .instances
         .iter()
         .any(|instance| instance.verdict.differs());
-    let text = opened(&planned.plan) + &plan_text(run, &planned, Asked::Plan, false);
+    let text = openings_text(&planned.plan) + &plan_text(run, &planned, Asked::Plan, false);
     let differs = args.detailed_exitcode && changes;
     Ok(show_plan(output, run, planned, differs, &text))
 }
@@ -87,7 +87,7 @@ const UNSIGNED: &str =
     "a receipt is not signed: whoever can write the file decides what the way back opens";
 
 /// What the way back opens, before anything else is said.
-fn opened(plan: &Plan) -> String {
+fn openings_text(plan: &Plan) -> String {
     let mut text = format!("note: {UNSIGNED}\n");
     let before = text.len();
     for instance in &plan.instances {
@@ -123,37 +123,37 @@ fn narrow(
     connection: &ConnectionArgs,
     targets: &[String],
 ) -> Result<(), CommandError> {
-    let none = |flag: &str, name: &str| {
+    let no_match = |flag: &str, name: &str| {
         CommandError::failed(format!("`--{flag} {name}` names nothing in the receipt"))
             .with_code(Code::NotFound)
     };
     let ids = || receipt.writes().iter().map(|write| &write.id);
     for region in &connection.region {
         if !ids().any(|id| id.region == *region) {
-            return Err(none("region", region));
+            return Err(no_match("region", region));
         }
     }
     for account in &connection.account {
         if !ids().any(|id| id.account.as_ref() == Some(account)) {
-            return Err(none("account", account));
+            return Err(no_match("account", account));
         }
     }
     let mut patterns = Vec::new();
     for target in targets {
         let pattern = session::pattern(target)?;
         if !ids().any(|id| session::selects(&pattern, id)) {
-            return Err(none("target", target));
+            return Err(no_match("target", target));
         }
         patterns.push(pattern);
     }
-    let any = !receipt.writes().is_empty();
+    let had_writes = !receipt.writes().is_empty();
     receipt.retain(|id| {
         let named = |account: &String| connection.account.contains(account);
         (connection.region.is_empty() || connection.region.contains(&id.region))
             && (connection.account.is_empty() || id.account.as_ref().is_some_and(named))
             && (patterns.is_empty() || patterns.iter().any(|pattern| session::selects(pattern, id)))
     });
-    if any && receipt.writes().is_empty() {
+    if had_writes && receipt.writes().is_empty() {
         let message =
             "nothing in the receipt is what `--target`, `--region` and `--account` name together";
         return Err(CommandError::failed(message).with_code(Code::NotFound));
@@ -181,13 +181,13 @@ async fn make_plan(args: &RollbackArgs, run: &mut Run) -> Result<Planned, RunErr
             Some(session::load(&args, run)?)
         }
     };
-    let back = receipt.rollback();
-    let sites: Vec<Site> = back.sites().into_iter().collect();
+    let rollback = receipt.rollback();
+    let sites: Vec<Site> = rollback.sites().into_iter().collect();
     let accounts = accounts_of(config.as_ref(), &sites)?;
     let connection =
         Connection::connect(&args.connection, None, AccessMode::Read, &sites, &accounts).await?;
     let mut live = discover(connection.reader(), &sites).await;
-    let mut desired = back.desired(&live);
+    let mut desired = rollback.desired(&live);
     let made_at = OffsetDateTime::now_utc();
     let mut declared = desired.instances.len();
     if let Some(config) = &config {
@@ -206,7 +206,7 @@ async fn make_plan(args: &RollbackArgs, run: &mut Run) -> Result<Planned, RunErr
     let counts = connection.call_counts();
     connection.close().await;
     let strategy = args.strategy.strategy.unwrap_or_default();
-    let plan = back.plan(&mut desired, &live, strategy);
+    let plan = rollback.plan(&mut desired, &live, strategy);
     let text = crate::input::read(&args.receipt).map_err(|error| {
         CommandError::failed(format!("cannot read `{}`: {error}", args.receipt.display()))
             .with_code(Code::File)
@@ -220,7 +220,7 @@ async fn make_plan(args: &RollbackArgs, run: &mut Run) -> Result<Planned, RunErr
         caution(text);
         run.problems.push(Problem::warning(Code::Receipt, text));
     }
-    let basis = Basis {
+    let inputs = PlanInputs {
         guard: desired.guard.clone(),
         scope: Scope {
             account: account(&plan),
@@ -237,11 +237,11 @@ async fn make_plan(args: &RollbackArgs, run: &mut Run) -> Result<Planned, RunErr
         config: Fingerprint::of(text),
         made_at,
         changes_at: None,
-        changed_since: back.changed_since(&live),
+        changed_since: rollback.changed_since(&live),
     };
-    let planned = Planned::judged(plan, basis, &args.consent, run)?;
+    let planned = Planned::judge(plan, inputs, &args.consent, run)?;
     run.findings = policy::check_policies(&planned.plan, &desired, policy::CheckedRules::Result);
     // Whether a waiver is needed is a question about what is declared.
     run.findings.unused_waivers.clear();
-    Ok(planned.counted(&counts, &args.connection))
+    Ok(planned.with_cost(&counts, &args.connection))
 }

@@ -10,13 +10,15 @@ use clap::Args;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
-use super::grant::{Made, NOTHING_WRITTEN, Wanted, granted_line, make, stopped_by};
+use super::grant::{
+    GrantRequest, NOTHING_WRITTEN, NewGrant, granted_line, make_grant, with_signal_exit,
+};
 use super::revoke::revoke;
 use crate::apply::Stop;
 use crate::cli::connection::AccessMode;
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
-use crate::cli::leases::{Fleet, LeaseArgs, granted};
+use crate::cli::leases::{Fleet, LeaseArgs, live_grant};
 use crate::cli::run::Run;
 use crate::cli::signals::{Signal, Signals};
 use crate::cli::streams::{write_error, write_status};
@@ -24,7 +26,7 @@ use crate::cli::unconfirmed::ReceiptsArgs;
 use crate::model::{Code, instant};
 
 /// How long a port may take to answer once the API says that it is open. The packet filter follows within seconds.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(90);
+const PORT_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// How long one attempt to connect may take.
 const ATTEMPT: Duration = Duration::from_secs(3);
@@ -38,7 +40,7 @@ const NOT_FOUND: u8 = 127;
 #[derive(Args, Debug)]
 pub(super) struct WithArgs {
     #[command(flatten)]
-    wanted: Wanted,
+    request: GrantRequest,
     /// Wait until this answers before the command is run
     #[arg(long, value_name = "HOST:PORT", value_parser = parse_address)]
     wait_port: Option<String>,
@@ -59,25 +61,25 @@ pub(super) async fn run(args: &WithArgs, run: &mut Run) -> Result<Exit, RunError
     let receipts = &args.receipts.receipts;
     let stop = Stop::new();
     // It is large, and so is what takes it back.
-    let make = Box::pin(make(&args.wanted, &mut fleet, receipts, &stop));
+    let make = Box::pin(make_grant(&args.request, &mut fleet, receipts, &stop));
     let (made, signal) = signals.run_gracefully(&stop, || (), make).await;
     let made = match made {
         Ok(made) => made,
         Err(error) => {
             fleet.connection.close().await;
-            return Err(stopped_by(error, signal));
+            return Err(with_signal_exit(error, signal));
         }
     };
-    let Made { id, lease, .. } = &made;
+    let NewGrant { id, lease, .. } = &made;
     write_status(&granted_line(id, lease));
     let ended = match signal {
-        None => work(args, &made, &mut signals).await,
+        None => run_command(args, &made, &mut signals).await,
         Some(signal) => {
             let message = "interrupted before the command was run";
             Err(CommandError::new(signal.exit(), message))
         }
     };
-    let judged = [granted(id, lease).judged];
+    let judged = [live_grant(id, lease).judged];
     let (stop, mut revoked) = (Stop::new(), Ok(Exit::Done));
     for attempt in 1..=ATTEMPTS {
         let revoking = revoke(&mut fleet, id, &judged, false, receipts, &stop);
@@ -114,9 +116,13 @@ pub(super) async fn run(args: &WithArgs, run: &mut Run) -> Result<Exit, RunError
 }
 
 /// Waits for the port, and runs the command to its end.
-async fn work(args: &WithArgs, made: &Made, signals: &mut Signals) -> Result<Exit, CommandError> {
+async fn run_command(
+    args: &WithArgs,
+    made: &NewGrant,
+    signals: &mut Signals,
+) -> Result<Exit, CommandError> {
     if let Some(address) = &args.wait_port {
-        let wait = answers(address);
+        let wait = wait_for_port(address);
         signals
             .interruptible("interrupted before the command was run", wait)
             .await?;
@@ -144,9 +150,9 @@ async fn work(args: &WithArgs, made: &Made, signals: &mut Signals) -> Result<Exi
                 let status = status.map_err(|error| {
                     CommandError::failed(format!("`{program}` was lost: {error}"))
                 })?;
-                return Ok(exit_of(status));
+                return Ok(command_exit(status));
             }
-            signal = signals.next() => pass_on(&child, signal),
+            signal = signals.next() => forward_signal(&child, signal),
         }
     }
 }
@@ -158,18 +164,18 @@ fn parse_address(text: &str) -> Result<String, String> {
         .ok_or_else(|| "expected HOST:PORT, such as 203.0.113.7:22".to_owned())
 }
 
-async fn answers(address: &str) -> Result<(), CommandError> {
+async fn wait_for_port(address: &str) -> Result<(), CommandError> {
     let began = tokio::time::Instant::now();
     let mut pause = Duration::from_millis(200);
     loop {
         let attempt = tokio::time::timeout(ATTEMPT, TcpStream::connect(address)).await;
-        let why = match attempt {
+        let reason = match attempt {
             Ok(Ok(_)) => return Ok(()),
             Ok(Err(error)) => error.to_string(),
             Err(_) => "no answer in time".to_owned(),
         };
-        if began.elapsed() > ANSWERS_WITHIN {
-            let message = format!("`{address}` does not answer: {why}");
+        if began.elapsed() > PORT_TIMEOUT {
+            let message = format!("`{address}` does not answer: {reason}");
             return Err(CommandError::failed(message).with_code(Code::Command));
         }
         tokio::time::sleep(pause).await;
@@ -178,21 +184,21 @@ async fn answers(address: &str) -> Result<(), CommandError> {
 }
 
 #[cfg(unix)]
-fn exit_of(status: ExitStatus) -> Exit {
+fn command_exit(status: ExitStatus) -> Exit {
     use std::os::unix::process::ExitStatusExt as _;
 
     let code = status
         .code()
         .or_else(|| status.signal().map(|signal| 128 + signal));
-    of_code(code)
+    exit_from_code(code)
 }
 
 #[cfg(not(unix))]
-fn exit_of(status: ExitStatus) -> Exit {
-    of_code(status.code())
+fn command_exit(status: ExitStatus) -> Exit {
+    exit_from_code(status.code())
 }
 
-fn of_code(code: Option<i32>) -> Exit {
+fn exit_from_code(code: Option<i32>) -> Exit {
     match code.and_then(|code| u8::try_from(code).ok()) {
         Some(0) => Exit::Done,
         Some(code) => Exit::Command(code),
@@ -202,7 +208,7 @@ fn of_code(code: Option<i32>) -> Exit {
 
 /// Lets the command decide how it ends. What a terminal sends it sends to the whole group, so the command has it already.
 #[cfg(unix)]
-fn pass_on(child: &Child, signal: Signal) {
+fn forward_signal(child: &Child, signal: Signal) {
     use rustix::process::{self, Pid, kill_process};
 
     if signal == Signal::Interrupt && crate::cli::terminal::is_interactive() {
@@ -221,4 +227,4 @@ fn pass_on(child: &Child, signal: Signal) {
 }
 
 #[cfg(not(unix))]
-fn pass_on(_: &Child, _: Signal) {}
+fn forward_signal(_: &Child, _: Signal) {}

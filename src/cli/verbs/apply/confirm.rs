@@ -16,16 +16,16 @@ use crate::plan::Plan;
 const BETWEEN_PROBES: Duration = Duration::from_secs(1);
 
 /// A confirmation that is wanted.
-pub(super) struct Wanted {
+pub(super) struct ConfirmationRequest {
     /// Until then, counted from the proof.
-    pub(super) within: Duration,
+    pub(super) timeout: Duration,
     probe: Option<String>,
 }
 
-impl Wanted {
+impl ConfirmationRequest {
     /// What the arguments ask for; checked before anything is written.
     pub(super) fn from_args(args: &ApplyArgs, plan: &Plan) -> Result<Option<Self>, CommandError> {
-        let Some(within) = args.confirm_within else {
+        let Some(timeout) = args.confirm_within else {
             return Ok(None);
         };
         if args.probe.is_none() && !terminal::is_interactive() {
@@ -44,18 +44,18 @@ impl Wanted {
             );
         }
         Ok(Some(Self {
-            within,
+            timeout,
             probe: args.probe.clone(),
         }))
     }
 
     /// The confirmation, whenever it comes.
-    pub(super) async fn answer(&self) -> Confirmation {
-        let seconds = self.within.as_secs();
+    pub(super) async fn wait(&self) -> Confirmation {
+        let seconds = self.timeout.as_secs();
         let Some(probe) = &self.probe else {
             let question =
                 format!("Press Enter within {seconds} s to keep this; otherwise it is put back.");
-            return pressed(&question).await;
+            return wait_for_enter(&question).await;
         };
         write_status(&format!(
             "Probing for at most {seconds} s; unless `{probe}` succeeds, this is put back."
@@ -73,7 +73,7 @@ impl Wanted {
 }
 
 /// Enter confirms, once it is asked for; an end of input does not.
-async fn pressed(question: &str) -> Confirmation {
+async fn wait_for_enter(question: &str) -> Confirmation {
     if let Err(error) = terminal::discard_input() {
         return Confirmation::Denied(format!("the terminal cannot be asked: {error}"));
     }

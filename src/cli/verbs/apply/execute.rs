@@ -5,8 +5,8 @@
 use time::OffsetDateTime;
 
 use super::ApplyArgs;
-use super::confirm::Wanted;
-use super::planned::Prepared;
+use super::confirm::ConfirmationRequest;
+use super::prepare::Prepared;
 use super::probe;
 use crate::apply::receipt::{Header, ReceiptFile};
 use crate::apply::{self, Progress, Settings, Stop, SystemClock, Tools};
@@ -22,12 +22,12 @@ use crate::plan::{InstanceResult, Report};
 use crate::render::sanitize;
 
 /// What became of it.
-pub(super) struct Done {
+pub(super) struct Executed {
     pub(super) report: Report,
     /// The signal that cut it short, as the exit code that it stands for.
     pub(super) signal: Option<Exit>,
     /// Whether every line of the receipt was written.
-    pub(super) receipt_is_whole: bool,
+    pub(super) is_receipt_complete: bool,
 }
 
 /// Runs the plan. The first signal lets what is in flight finish; the second ends the process at once.
@@ -35,11 +35,11 @@ pub(super) async fn execute(
     args: &ApplyArgs,
     prepared: &Prepared,
     writer: &impl Writer,
-    confirmation: Option<&Wanted>,
+    confirmation: Option<&ConfirmationRequest>,
     signals: &mut Signals,
-) -> Result<Done, CommandError> {
+) -> Result<Executed, CommandError> {
     report_unfinished(&args.receipts.receipts);
-    let receipt = begin(args, prepared)?;
+    let receipt = create_receipt(args, prepared)?;
     let settings = Settings {
         concurrency: usize::from(args.fleet.concurrency),
         timeout: args.timeout,
@@ -51,7 +51,7 @@ pub(super) async fn execute(
     let reader = prepared.connection.reader();
     // Reads are twice as many and come twice as fast.
     let least = |site: &Site, left| reader.minimum_time(site, "PutInstancePublicPorts", left);
-    let bar = Bar(progress::begin("applying", &least));
+    let bar = ProgressAdapter(progress::begin("applying", &least));
     for instance in &prepared.plan.instances {
         if !instance.calls.is_empty() {
             bar.0.add_step(&instance.instance.id.site());
@@ -74,12 +74,12 @@ pub(super) async fn execute(
         match confirmation {
             None => report,
             Some(wanted) => {
-                let (within, answer) = (wanted.within, wanted.answer());
-                apply::confirm(&prepared.plan, report, &tools, within, answer).await
+                let (timeout, answer) = (wanted.timeout, wanted.wait());
+                apply::confirm(&prepared.plan, report, &tools, timeout, answer).await
             }
         }
     };
-    let (report, signal) = signals.run_gracefully(&stop, probe::end, work).await;
+    let (report, signal) = signals.run_gracefully(&stop, probe::kill, work).await;
     let interrupted = report.interrupted || stop.is_set();
     let ended = receipt.end(interrupted);
     if let Err(error) = &ended {
@@ -93,17 +93,17 @@ pub(super) async fn execute(
         );
     }
     write_status(&format!("receipt: {}", receipt.path().display()));
-    Ok(Done {
+    Ok(Executed {
         report,
         signal: signal.map(Signal::exit),
-        receipt_is_whole: ended.is_ok(),
+        is_receipt_complete: ended.is_ok(),
     })
 }
 
-fn begin(args: &ApplyArgs, prepared: &Prepared) -> Result<ReceiptFile, CommandError> {
+fn create_receipt(args: &ApplyArgs, prepared: &Prepared) -> Result<ReceiptFile, CommandError> {
     let mut header = Header::new(OffsetDateTime::now_utc(), prepared.scope.clone());
     header.plan_digest.clone_from(&prepared.digest);
-    header.confirm_within = args.confirm_within.map(|within| within.as_secs());
+    header.confirm_within = args.confirm_within.map(|timeout| timeout.as_secs());
     ReceiptFile::create(&args.receipts.receipts, &header).map_err(|error| {
         CommandError::failed(format!(
             "cannot write a receipt in `{}`, so nothing was written: {error}",
@@ -114,17 +114,17 @@ fn begin(args: &ApplyArgs, prepared: &Prepared) -> Result<ReceiptFile, CommandEr
     })
 }
 
-struct Bar<'a>(progress::Progress<'a>);
+struct ProgressAdapter<'a>(progress::Progress<'a>);
 
-impl Progress for Bar<'_> {
+impl Progress for ProgressAdapter<'_> {
     fn started(&self, id: &InstanceId) {
         tracing::info!("{}: begun", sanitize(&id.to_string()));
         self.0.message(&id.to_string());
     }
 
-    fn waiting(&self, id: &InstanceId, what: &str) {
-        tracing::info!("{}", sanitize(&format!("{id}: {what}")));
-        self.0.message(&format!("{id}: {what}"));
+    fn waiting(&self, id: &InstanceId, message: &str) {
+        tracing::info!("{}", sanitize(&format!("{id}: {message}")));
+        self.0.message(&format!("{id}: {message}"));
     }
 
     fn finished(&self, result: &InstanceResult) {

@@ -4,8 +4,8 @@
 
 mod confirm;
 mod execute;
-mod forget;
-mod planned;
+mod lease_tags;
+mod prepare;
 mod probe;
 
 use std::io::{self, Write as _};
@@ -35,7 +35,7 @@ use crate::model::Code;
 use crate::plan::Report;
 use crate::render;
 use crate::render::cost::Cost;
-use planned::Prepared;
+use prepare::Prepared;
 
 #[derive(Args, Debug)]
 pub(super) struct ApplyArgs {
@@ -109,9 +109,9 @@ async fn apply(args: &ApplyArgs, run: &mut Run, output: &Output) -> Result<Exit,
     // One for the whole verb, so that no signal is lost between two steps of it.
     let mut signals = Signals::listen();
     let warnings = unconfirmed::report_unconfirmed(&args.receipts.receipts, &args.config.config);
-    let prepared = planned::prepare(args, &mut signals, run).await?;
+    let prepared = prepare::prepare(args, &mut signals, run).await?;
     run.problems.extend(warnings);
-    let ended = carry_out(args, output, run, &prepared, signals).await;
+    let ended = confirm_and_execute(args, output, run, &prepared, signals).await;
     let Prepared {
         connection,
         plan,
@@ -119,16 +119,16 @@ async fn apply(args: &ApplyArgs, run: &mut Run, output: &Output) -> Result<Exit,
         text: plan_text,
         ..
     } = prepared;
-    let shown = ended.map(|Ended { held, report }| {
+    let shown = ended.map(|ApplyResult { exits, report }| {
         let text = report
             .as_ref()
             .map(|report| wrap_to_stdout(&render::text::report(report, &plan)));
-        let made = session::made(&connection.call_counts(), args.connection.rate());
+        let made = session::calls_made(&connection.call_counts(), args.connection.rate());
         run.set_calls(&connection.call_counts());
         run.plan = Some(plan);
         run.cost = Some(Cost { made, ..cost });
         run.report = report;
-        let exit = Exit::highest(&held);
+        let exit = Exit::highest(&exits);
         show(output, run, exit, &text.unwrap_or(plan_text))
     });
     connection.close().await;
@@ -136,26 +136,29 @@ async fn apply(args: &ApplyArgs, run: &mut Run, output: &Output) -> Result<Exit,
 }
 
 /// How it ended, and what became of the plan where it was carried out.
-struct Ended {
-    held: Vec<Exit>,
+struct ApplyResult {
+    exits: Vec<Exit>,
     report: Option<Report>,
 }
 
-async fn carry_out(
+async fn confirm_and_execute(
     args: &ApplyArgs,
     output: &Output,
     run: &Run,
     prepared: &Prepared,
     mut signals: Signals,
-) -> Result<Ended, CommandError> {
+) -> Result<ApplyResult, CommandError> {
     let plan = &prepared.plan;
-    let mut held = Exit::of_plan(plan);
+    let mut exits = Exit::of_plan(plan);
     if plan.instances.iter().any(|one| !one.still_open.is_empty()) {
-        held.push(Exit::Differs);
+        exits.push(Exit::Differs);
     }
     if run.is_refused() {
-        held.push(Exit::Refused);
-        return Ok(Ended { held, report: None });
+        exits.push(Exit::Refused);
+        return Ok(ApplyResult {
+            exits,
+            report: None,
+        });
     }
     let instances = plan
         .instances
@@ -163,16 +166,22 @@ async fn carry_out(
         .filter(|instance| !instance.calls.is_empty())
         .count();
     let Some(writer) = prepared.connection.writer() else {
-        return Ok(Ended { held, report: None });
+        return Ok(ApplyResult {
+            exits,
+            report: None,
+        });
     };
     if instances == 0 {
         // Nobody is asked about tags alone.
         if args.yes {
-            held.extend(forget::ended(prepared, None, &writer).await);
+            exits.extend(lease_tags::remove_ended(prepared, None, &writer).await);
         }
-        return Ok(Ended { held, report: None });
+        return Ok(ApplyResult {
+            exits,
+            report: None,
+        });
     }
-    let confirmation = confirm::Wanted::from_args(args, plan)?;
+    let confirmation = confirm::ConfirmationRequest::from_args(args, plan)?;
     match output.text(&prepared.text) {
         Err(error) if !args.yes || error.kind() != io::ErrorKind::BrokenPipe => {
             let message = format!(
@@ -182,7 +191,7 @@ async fn carry_out(
         }
         _ => {}
     }
-    permission(args, instances, &mut signals).await?;
+    ask_permission(args, instances, &mut signals).await?;
     // The question may have stood for long.
     if let Some(over) = prepared.validity.expired(OffsetDateTime::now_utc()) {
         return Err(
@@ -192,22 +201,22 @@ async fn carry_out(
     }
     let done =
         execute::execute(args, prepared, &writer, confirmation.as_ref(), &mut signals).await?;
-    held.extend(Exit::of_report(&done.report));
-    if !done.receipt_is_whole {
-        held.push(Exit::Failed);
+    exits.extend(Exit::of_report(&done.report));
+    if !done.is_receipt_complete {
+        exits.push(Exit::Failed);
     }
     if done.signal.is_none() {
-        held.extend(forget::ended(prepared, Some(&done.report), &writer).await);
+        exits.extend(lease_tags::remove_ended(prepared, Some(&done.report), &writer).await);
     }
-    held.extend(done.signal);
-    Ok(Ended {
-        held,
+    exits.extend(done.signal);
+    Ok(ApplyResult {
+        exits,
         report: Some(done.report),
     })
 }
 
 /// Asks once, and takes nothing but `yes` for it. A signal is an answer too.
-async fn permission(
+async fn ask_permission(
     args: &ApplyArgs,
     instances: usize,
     signals: &mut Signals,

@@ -12,7 +12,7 @@ use tokio::process::Command;
 
 /// A probe does not get what begins with one of these: the credentials of the service and where they come from, where
 /// notifications go, and the tokens that a job of GitHub Actions or GitLab has for its repository and its identity.
-const OURS: [&str; 6] = [
+const SECRET_PREFIXES: [&str; 6] = [
     "AWS_",
     "PORTWARD_",
     "ACTIONS_",
@@ -30,26 +30,28 @@ pub(super) async fn run(command: &str) -> io::Result<bool> {
         .stdout(Stdio::null())
         .kill_on_drop(true);
     for (name, _) in env::vars_os() {
-        if is_ours(&name) {
+        if is_secret(&name) {
             shell.env_remove(name);
         }
     }
     #[cfg(unix)]
     shell.process_group(0);
     let mut child = shell.spawn()?;
-    let _group = group::Group::of(&child);
+    let _group = group::Group::new(&child);
     let status = child.wait().await?;
     Ok(status.success())
 }
 
 /// Ends the probe that is running, where the process is about to end without further ado.
-pub(super) fn end() {
-    group::end();
+pub(super) fn kill() {
+    group::kill();
 }
 
-fn is_ours(name: &OsStr) -> bool {
+fn is_secret(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
-    OURS.iter().any(|prefix| name.starts_with(prefix))
+    SECRET_PREFIXES
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
 }
 
 #[cfg(windows)]
@@ -80,7 +82,7 @@ mod group {
     pub(super) struct Group;
 
     impl Group {
-        pub(super) fn of(leader: &Child) -> Self {
+        pub(super) fn new(leader: &Child) -> Self {
             let id = leader.id().and_then(|id| i32::try_from(id).ok());
             RUNNING.store(id.unwrap_or(0), Ordering::SeqCst);
             Self
@@ -89,11 +91,11 @@ mod group {
 
     impl Drop for Group {
         fn drop(&mut self) {
-            end();
+            kill();
         }
     }
 
-    pub(super) fn end() {
+    pub(super) fn kill() {
         if let Some(group) = Pid::from_raw(RUNNING.swap(0, Ordering::SeqCst)) {
             // None of them may be left, which is what is wanted.
             let _ = kill_process_group(group, Signal::KILL);
@@ -109,12 +111,12 @@ mod group {
     pub(super) struct Group;
 
     impl Group {
-        pub(super) fn of(_: &Child) -> Self {
+        pub(super) fn new(_: &Child) -> Self {
             Self
         }
     }
 
-    pub(super) fn end() {}
+    pub(super) fn kill() {}
 }
 
 #[cfg(test)]
@@ -140,7 +142,7 @@ mod tests {
             ("SSH_AUTH_SOCK", false),
             ("MY_AWS_HOST", false),
         ] {
-            assert_eq!(is_ours(name.as_ref()), ours, "{name}");
+            assert_eq!(is_secret(name.as_ref()), ours, "{name}");
         }
     }
 }

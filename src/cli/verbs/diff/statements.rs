@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cli::documents::{Conditional, Declared, Kept, Stated, Statements};
+use crate::cli::documents::{Declared, GroupRules, InstanceRules, Retained, Statements};
 use crate::config::Scope;
 use crate::exposure::{
     Access, Compared, ComparedDocument, ComparisonSubject, Diff, DocumentFirewall, Effective, Reach,
@@ -34,7 +34,7 @@ struct Part {
     before: DocumentFirewall,
     after: DocumentFirewall,
     /// What may be gained besides.
-    perhaps: Effective,
+    may_gain: Effective,
     undecided: Vec<String>,
     /// The document that is a configuration in which no table takes such an instance.
     undeclared: Option<ComparedDocument>,
@@ -43,12 +43,13 @@ struct Part {
 /// Compares what two documents say of one instance. The first answer is the one that holds on no condition.
 pub(super) fn instance(
     subject: &ComparisonSubject,
-    before: &Stated,
-    after: &Stated,
+    before: &InstanceRules,
+    after: &InstanceRules,
 ) -> Vec<Compared> {
-    let is_known = |stated: &Stated| stated.conditional.is_empty() && stated.kept == Kept::Nothing;
+    let is_known =
+        |rules: &InstanceRules| rules.group_rules.is_empty() && rules.retained == Retained::Nothing;
     if is_known(before) && is_known(after) {
-        let sides = (before.side.clone(), after.side.clone());
+        let sides = (before.firewall.clone(), after.firewall.clone());
         return vec![Compared::new(subject.clone(), sides.0, sides.1)];
     }
     Parts::of_instance(before, after).compared(subject, [before, after])
@@ -61,7 +62,7 @@ pub(super) fn selector(
     [old, new]: [&Statements; 2],
     sites: &BTreeSet<Site>,
 ) -> Vec<Compared> {
-    let (before, after) = (old.stated(scope), new.stated(scope));
+    let (before, after) = (old.rules_for(scope), new.rules_for(scope));
     let parts = Parts::of_selector(scope, [old, new], [&before, &after], sites);
     parts.compared(subject, [&before, &after])
 }
@@ -71,89 +72,96 @@ pub(super) fn selector(
 struct Parts(BTreeMap<Condition, Part>);
 
 impl Parts {
-    fn of_instance(before: &Stated, after: &Stated) -> Self {
+    fn of_instance(before: &InstanceRules, after: &InstanceRules) -> Self {
         let mut parts = Self::default();
-        parts.certain(before, after, &before.side, &after.side);
-        parts.conditional(before, after);
+        parts.add_certain(before, after, &before.firewall, &after.firewall);
+        parts.add_group_rules(before, after);
         for (condition, part) in &mut parts.0 {
             let groups = condition.belongs.iter().chain(&condition.unless);
-            let scopes = groups.filter_map(|spelling| scope(spelling, before, after));
+            let scopes = groups.filter_map(|spelling| group_scope(spelling, before, after));
             let whether = scopes.map(|scope| format!("whether the instance {scope}"));
             part.undecided.extend(whether);
         }
-        parts.keep(before, after);
+        parts.apply_retained(before, after);
         parts
     }
 
     fn of_selector(
         scope: &Scope,
         [old, new]: [&Statements; 2],
-        [before, after]: [&Stated; 2],
+        [before, after]: [&InstanceRules; 2],
         sites: &BTreeSet<Site>,
     ) -> Self {
         let spelling = scope.spelling();
         let mut parts = Self::default();
-        parts.certain(before, after, &old.own(&spelling), &new.own(&spelling));
+        parts.add_certain(
+            before,
+            after,
+            &old.group_firewall(&spelling),
+            &new.group_firewall(&spelling),
+        );
         for (condition, part) in &mut parts.0 {
             let unless = condition.unless.iter();
-            let unless = unless.filter_map(|spelling| self::scope(spelling, before, after));
+            let unless = unless.filter_map(|spelling| self::group_scope(spelling, before, after));
             let unless: Vec<&Scope> = unless.collect();
             if !unless.is_empty() && !scope.has_more_than(&unless, sites) {
-                let what = "whether there is an instance for which this holds".to_owned();
-                part.undecided.push(what);
+                let change = "whether there is an instance for which this holds".to_owned();
+                part.undecided.push(change);
             }
         }
-        parts.keep(before, after);
+        parts.apply_retained(before, after);
         parts
     }
 
     /// What is given for certain on one side and not on the other, of what these sides of the whole give.
-    fn certain(
+    fn add_certain(
         &mut self,
-        before: &Stated,
-        after: &Stated,
+        before: &InstanceRules,
+        after: &InstanceRules,
         own_before: &DocumentFirewall,
         own_after: &DocumentFirewall,
     ) {
         let gained = &own_after.reach.certain;
-        let gained = gained.difference(&before.side.reach.certain);
+        let gained = gained.difference(&before.firewall.reach.certain);
         let lost = &own_before.reach.certain;
-        let lost = lost.difference(&after.side.reach.possible);
-        let sides = || (before.side.clone(), after.side.clone());
+        let lost = lost.difference(&after.firewall.reach.possible);
+        let sides = || (before.firewall.clone(), after.firewall.clone());
         self.part(None, BTreeSet::new(), sides);
-        for (unless, gained) in split(gained, &before.conditional) {
+        for (unless, gained) in split_by_group(gained, &before.group_rules) {
             let part = self.part(None, unless, sides);
             part.gained = part.gained.union(&gained);
         }
-        for (unless, lost) in split(lost, &after.conditional) {
+        for (unless, lost) in split_by_group(lost, &after.group_rules) {
             let part = self.part(None, unless, sides);
             part.lost = part.lost.union(&lost);
         }
     }
 
     /// What groups give that may take it.
-    fn conditional(&mut self, before: &Stated, after: &Stated) {
-        let both = before.conditional.iter().chain(&after.conditional);
+    fn add_group_rules(&mut self, before: &InstanceRules, after: &InstanceRules) {
+        let both = before.group_rules.iter().chain(&after.group_rules);
         let spellings: BTreeSet<&str> = both.map(|group| group.spelling.as_str()).collect();
         for spelling in spellings {
-            let of = |stated: &Stated| -> DocumentFirewall {
-                let mut groups = stated.conditional.iter();
+            let of = |rules: &InstanceRules| -> DocumentFirewall {
+                let mut groups = rules.group_rules.iter();
                 let group = groups.find(|group| group.spelling == spelling);
-                group.map(|group| group.side.clone()).unwrap_or_default()
+                group
+                    .map(|group| group.firewall.clone())
+                    .unwrap_or_default()
             };
             let (was, will) = (of(before), of(after));
             let sides = || (was.clone(), will.clone());
-            let given = |side: &DocumentFirewall, other: &DocumentFirewall| {
-                let rest = side.reach.certain.difference(&other.reach.certain);
-                let rest = rest.difference(&before.side.reach.certain);
-                rest.difference(&after.side.reach.certain)
+            let given = |firewall: &DocumentFirewall, other: &DocumentFirewall| {
+                let rest = firewall.reach.certain.difference(&other.reach.certain);
+                let rest = rest.difference(&before.firewall.reach.certain);
+                rest.difference(&after.firewall.reach.certain)
             };
-            for (unless, gained) in split(given(&will, &was), &before.conditional) {
+            for (unless, gained) in split_by_group(given(&will, &was), &before.group_rules) {
                 let part = self.part(Some(spelling), unless, sides);
                 part.gained = part.gained.union(&gained);
             }
-            let lost = given(&was, &will).difference(&after.side.reach.possible);
-            for (unless, lost) in split(lost, &after.conditional) {
+            let lost = given(&was, &will).difference(&after.firewall.reach.possible);
+            for (unless, lost) in split_by_group(lost, &after.group_rules) {
                 let part = self.part(Some(spelling), unless, sides);
                 part.lost = part.lost.union(&lost);
             }
@@ -182,28 +190,32 @@ impl Parts {
 }
 
 impl Parts {
-    fn compared(mut self, subject: &ComparisonSubject, stated: [&Stated; 2]) -> Vec<Compared> {
-        let says = |part: &Part| {
+    fn compared(
+        mut self,
+        subject: &ComparisonSubject,
+        rules: [&InstanceRules; 2],
+    ) -> Vec<Compared> {
+        let is_reported = |part: &Part| {
             let nothing = part.gained.is_empty() && part.lost.is_empty();
             !nothing || !part.undecided.is_empty() || part.undeclared.is_some()
         };
         // What holds on a condition stands for the instance as a whole, which is not equal then.
-        if self.0.values().any(says) {
-            self.0.retain(|_, part| says(part));
+        if self.0.values().any(is_reported) {
+            self.0.retain(|_, part| is_reported(part));
         }
         let parts = self.0.into_iter();
         parts
-            .map(|(condition, part)| part.compared(subject, &condition, stated))
+            .map(|(condition, part)| part.compared(subject, &condition, rules))
             .collect()
     }
 
     /// Takes back what does not close because live rules stay, and tells what hangs on rules that nobody has seen.
-    fn keep(&mut self, before: &Stated, after: &Stated) {
+    fn apply_retained(&mut self, before: &InstanceRules, after: &InstanceRules) {
         for (Condition { belongs, unless }, part) in &mut self.0 {
-            let kept = |stated: &Stated| stated.kept_in(belongs.as_deref(), unless);
-            let is_out = |stated: &Stated| {
-                let mut groups = stated.conditional.iter();
-                stated.declared != Declared::Yes
+            let retained = |rules: &InstanceRules| rules.retained_in(belongs.as_deref(), unless);
+            let is_out = |rules: &InstanceRules| {
+                let mut groups = rules.group_rules.iter();
+                rules.declared != Declared::Yes
                     && groups.all(|group| unless.contains(&group.spelling))
             };
             part.undeclared = match (is_out(before), is_out(after)) {
@@ -211,31 +223,34 @@ impl Parts {
                 (false, true) => Some(ComparedDocument::New),
                 _ => None,
             };
-            let kept = [kept(before), kept(after)];
-            let says = |stated: &'_ Stated| (stated.kept_alone.clone(), stated.absent.clone());
-            let alike = belongs.is_some() || says(before) == says(after);
-            let (mut rest, perhaps) = unseen(&kept, alike, &after.side.reach.certain);
-            part.perhaps = perhaps;
-            if kept[1] != Kept::Nothing {
-                let absent = match &kept[1] {
-                    Kept::AllBut(absent) => absent.clone(),
-                    Kept::Nothing | Kept::Perhaps => Effective::default(),
+            let retained = [retained(before), retained(after)];
+            let is_reported = |rules: &'_ InstanceRules| {
+                (rules.retained_without_groups.clone(), rules.absent.clone())
+            };
+            let is_same = belongs.is_some() || is_reported(before) == is_reported(after);
+            let (mut rest, may_gain) =
+                compare_retained(&retained, is_same, &after.firewall.reach.certain);
+            part.may_gain = may_gain;
+            if retained[1] != Retained::Nothing {
+                let absent = match &retained[1] {
+                    Retained::AllBut(absent) => absent.clone(),
+                    Retained::Nothing | Retained::Perhaps => Effective::default(),
                 };
                 let lost = std::mem::take(&mut part.lost);
                 let (closes, stays) = (lost.intersection(&absent), lost.difference(&absent));
-                let word = match &kept[1] {
-                    Kept::Perhaps => "closes or stays",
-                    Kept::Nothing | Kept::AllBut(_) => "stays",
+                let word = match &retained[1] {
+                    Retained::Perhaps => "closes or stays",
+                    Retained::Nothing | Retained::AllBut(_) => "stays",
                 };
                 if !closes.is_empty() {
-                    part.undecided.push(whether_wider(&closes));
+                    part.undecided.push(undecided_close(&closes));
                 }
                 if !stays.is_empty() {
-                    let lines = lines(&stays);
+                    let lines = access_text(&stays);
                     let whether = format!("whether it is live, and so {word}: {lines}");
                     part.undecided.push(whether);
                     // What else is live stays too.
-                    if kept[0] == Kept::Nothing {
+                    if retained[0] == Retained::Nothing {
                         rest.clear();
                     }
                 }
@@ -246,53 +261,59 @@ impl Parts {
         let takes_undeclared = |condition: &Condition| {
             let mut sides = [before, after].into_iter();
             condition.belongs.is_none()
-                && sides.all(|stated| {
+                && sides.all(|rules| {
                     let among = |spelling: &String| {
-                        stated.conditional.iter().any(|g| g.spelling == *spelling)
+                        rules.group_rules.iter().any(|g| g.spelling == *spelling)
                     };
-                    stated.declared == Declared::Yes || condition.unless.iter().all(among)
+                    rules.declared == Declared::Yes || condition.unless.iter().all(among)
                 })
         };
-        let says = |part: &Part| !part.undecided.is_empty() || part.undeclared.is_some();
+        let is_reported = |part: &Part| !part.undecided.is_empty() || part.undeclared.is_some();
         // Of those that one of the groups takes nothing is open.
         let none = BTreeSet::new();
         let groups = [before, after]
             .into_iter()
-            .flat_map(|stated| &stated.conditional);
-        let is_settled = |group: &Conditional| {
-            let kept = [before, after].map(|stated| stated.kept_in(Some(&group.spelling), &none));
-            unseen(&kept, false, &after.side.reach.certain).0.is_empty()
+            .flat_map(|rules| &rules.group_rules);
+        let is_settled = |group: &GroupRules| {
+            let retained =
+                [before, after].map(|rules| rules.retained_in(Some(&group.spelling), &none));
+            compare_retained(&retained, false, &after.firewall.reach.certain)
+                .0
+                .is_empty()
         };
         let mut others = self.0.iter().skip(1);
         if groups.into_iter().all(is_settled)
-            && others.any(|(condition, part)| takes_undeclared(condition) && says(part))
-            && let Some(whole) = self.0.get_mut(&Condition::default())
+            && others.any(|(condition, part)| takes_undeclared(condition) && is_reported(part))
+            && let Some(unconditional) = self.0.get_mut(&Condition::default())
         {
-            whole.undecided.retain(|what| what != UNSETTLED);
+            unconditional.undecided.retain(|change| change != UNSETTLED);
         }
         // Where the old side keeps what is live, what the new one opens may be open already.
         for (Condition { belongs, unless }, part) in &mut self.0 {
-            let kept = before.kept_in(belongs.as_deref(), unless);
-            if kept != Kept::Nothing && !part.gained.is_empty() && part.undecided.is_empty() {
-                let lines = lines(&part.gained);
+            let retained = before.retained_in(belongs.as_deref(), unless);
+            if retained != Retained::Nothing && !part.gained.is_empty() && part.undecided.is_empty()
+            {
+                let lines = access_text(&part.gained);
                 let whether = format!("whether it is open already, by a live rule: {lines}");
                 part.undecided.push(whether);
             }
         }
-        let whole = self.0.entry(Condition::default()).or_default();
-        if before.kept == Kept::Nothing || after.kept == Kept::Nothing {
+        let unconditional = self.0.entry(Condition::default()).or_default();
+        if before.retained == Retained::Nothing || after.retained == Retained::Nothing {
             return;
         }
-        whole.undecided.extend(of_groups(before, after));
+        unconditional
+            .undecided
+            .extend(undecided_groups(before, after));
     }
 }
 
 /// What hangs on whether the instance is in a group of which both sides do not say the same of live rules.
-fn of_groups(before: &Stated, after: &Stated) -> Vec<String> {
-    let said = |stated: &Stated| -> BTreeMap<String, (Effective, (bool, BTreeSet<Mode>))> {
-        let groups = stated.conditional.iter();
-        let mode = |group: &Conditional| (group.is_additive, group.modes.clone());
-        let said = |group: &Conditional| (group.absent.clone(), mode(group));
+fn undecided_groups(before: &InstanceRules, after: &InstanceRules) -> Vec<String> {
+    let said = |rules: &InstanceRules| -> BTreeMap<String, (Effective, (bool, BTreeSet<Mode>))> {
+        let groups = rules.group_rules.iter();
+        let mode = |group: &GroupRules| (group.is_additive, group.modes.clone());
+        let said = |group: &GroupRules| (group.absent.clone(), mode(group));
         groups
             .map(|group| (group.spelling.clone(), said(group)))
             .collect()
@@ -302,38 +323,38 @@ fn of_groups(before: &Stated, after: &Stated) -> Vec<String> {
     let whether = |spelling: &String| {
         let of = |all: &BTreeMap<_, _>| all.get(spelling).cloned().unwrap_or_default();
         let ((absent, mode), (other_absent, other_mode)) = (of(&was), of(&will));
-        let what = match (absent == other_absent, mode == other_mode) {
+        let change = match (absent == other_absent, mode == other_mode) {
             (true, true) => return None,
             (false, true) => "`absent` changes",
             (true, false) => "the mode changes",
             (false, false) => "the mode and `absent` change",
         };
-        let scope = scope(spelling, before, after)?;
-        Some(format!("whether the instance {scope}, where {what}"))
+        let scope = group_scope(spelling, before, after)?;
+        Some(format!("whether the instance {scope}, where {change}"))
     };
     spellings.into_iter().filter_map(whether).collect()
 }
 
-fn whether_wider(closes: &Effective) -> String {
+fn undecided_close(closes: &Effective) -> String {
     format!(
         "whether a live rule of more than this keeps it open: {}",
-        lines(closes)
+        access_text(closes)
     )
 }
 
 /// What is not known of live rules that nobody has seen and that neither side declares, and who may get in by them that did
-/// not before. Where neither side says for certain whether they stay, `alike` is whether both say the same of it.
-fn unseen(
-    [before, after]: &[Kept; 2],
-    alike: bool,
+/// not before. Where neither side says for certain whether they stay, `is_same` is whether both say the same of it.
+fn compare_retained(
+    [before, after]: &[Retained; 2],
+    is_same: bool,
     declared: &Effective,
 ) -> (Vec<String>, Effective) {
-    let told = |what: &str| vec![what.to_owned()];
+    let message = |change: &str| vec![change.to_owned()];
     let everything = || Effective::everywhere(&Access::everyone());
     match (before, after) {
-        (Kept::Nothing, Kept::Nothing) => Default::default(),
-        (Kept::Perhaps, Kept::Perhaps) if alike => Default::default(),
-        (Kept::AllBut(old), Kept::AllBut(new)) => {
+        (Retained::Nothing, Retained::Nothing) => Default::default(),
+        (Retained::Perhaps, Retained::Perhaps) if is_same => Default::default(),
+        (Retained::AllBut(old), Retained::AllBut(new)) => {
             let undeclared = |absent: &Effective, other: &Effective| {
                 let rest = absent.difference(other);
                 rest.difference(declared)
@@ -343,24 +364,31 @@ fn unseen(
             let all = [(words, &closes), ("stays", &stays)];
             let all = all.into_iter().filter(|(_, access)| !access.is_empty());
             let whether = |(words, access): (&str, &Effective)| {
-                format!("whether it is live, and so {words}: {}", lines(access))
+                format!(
+                    "whether it is live, and so {words}: {}",
+                    access_text(access)
+                )
             };
             (all.map(whether).collect(), stays)
         }
-        (Kept::Nothing, Kept::AllBut(absent)) => (
-            told("what is live and not declared, which the new side keeps and the old one closes"),
+        (Retained::Nothing, Retained::AllBut(absent)) => (
+            message(
+                "what is live and not declared, which the new side keeps and the old one closes",
+            ),
             everything().difference(absent),
         ),
-        (Kept::AllBut(_), Kept::Nothing) => (
-            told("what is live and not declared, which the new side closes and the old one keeps"),
+        (Retained::AllBut(_), Retained::Nothing) => (
+            message(
+                "what is live and not declared, which the new side closes and the old one keeps",
+            ),
             Effective::default(),
         ),
-        (Kept::Perhaps, Kept::Nothing) => (told(UNSETTLED), Effective::default()),
-        (Kept::Perhaps, _) | (_, Kept::Perhaps) => (told(UNSETTLED), everything()),
+        (Retained::Perhaps, Retained::Nothing) => (message(UNSETTLED), Effective::default()),
+        (Retained::Perhaps, _) | (_, Retained::Perhaps) => (message(UNSETTLED), everything()),
     }
 }
 
-fn lines(access: &Effective) -> String {
+fn access_text(access: &Effective) -> String {
     let lines = Diff::gaining(access, Family::default()).lines().gained;
     let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
     lines.join("; ")
@@ -371,19 +399,19 @@ impl Part {
         self,
         subject: &ComparisonSubject,
         condition: &Condition,
-        stated: [&Stated; 2],
+        rules: [&InstanceRules; 2],
     ) -> Compared {
-        let [before, after] = stated.map(|stated| &stated.side);
+        let [before, after] = rules.map(|rules| &rules.firewall);
         let both = before.reach.certain.intersection(&after.reach.certain);
         let is_whole = *condition == Condition::default();
-        let side = |rules: DocumentFirewall,
-                    of: &DocumentFirewall,
-                    change: &Effective,
-                    perhaps: &Effective| {
+        let firewall = |rules: DocumentFirewall,
+                        of: &DocumentFirewall,
+                        change: &Effective,
+                        may_gain: &Effective| {
             let certain = both.union(change);
-            let mut side = DocumentFirewall {
+            let mut firewall = DocumentFirewall {
                 reach: Reach {
-                    possible: certain.union(perhaps),
+                    possible: certain.union(may_gain),
                     certain,
                     family: of.reach.family,
                 },
@@ -392,18 +420,18 @@ impl Part {
             };
             // A doubtful entry is one of the instance as a whole.
             if is_whole {
-                side.reach.possible = side.reach.possible.union(&of.reach.doubt());
-                side.doubts.clone_from(&of.doubts);
+                firewall.reach.possible = firewall.reach.possible.union(&of.reach.doubt());
+                firewall.doubts.clone_from(&of.doubts);
             }
-            side
+            firewall
         };
         let compared = Compared::new(
             subject.clone(),
-            side(self.before, before, &self.lost, &Effective::default()),
-            side(self.after, after, &self.gained, &self.perhaps),
+            firewall(self.before, before, &self.lost, &Effective::default()),
+            firewall(self.after, after, &self.gained, &self.may_gain),
         );
         Compared {
-            condition: condition.words(stated),
+            condition: condition.text(rules),
             undecided: self.undecided,
             undeclared: self.undeclared,
             ..compared
@@ -412,8 +440,8 @@ impl Part {
 }
 
 impl Condition {
-    fn words(&self, [before, after]: [&Stated; 2]) -> Option<String> {
-        let shown = |spelling: &String| scope(spelling, before, after).map(Scope::to_string);
+    fn text(&self, [before, after]: [&InstanceRules; 2]) -> Option<String> {
+        let shown = |spelling: &String| group_scope(spelling, before, after).map(Scope::to_string);
         let belongs = self.belongs.as_ref().and_then(shown);
         let unless: Vec<String> = self.unless.iter().filter_map(shown).collect();
         match (belongs, unless.join(" or ")) {
@@ -429,17 +457,21 @@ impl Condition {
     }
 }
 
-fn scope<'a>(spelling: &str, before: &'a Stated, after: &'a Stated) -> Option<&'a Scope> {
-    let mut groups = before.conditional.iter().chain(&after.conditional);
+fn group_scope<'a>(
+    spelling: &str,
+    before: &'a InstanceRules,
+    after: &'a InstanceRules,
+) -> Option<&'a Scope> {
+    let mut groups = before.group_rules.iter().chain(&after.group_rules);
     let group = groups.find(|group| group.spelling == spelling);
     group.map(|group| &group.scope)
 }
 
 /// Access by the groups that also give it: an instance of none of them does not have it by them.
-fn split(access: Effective, groups: &[Conditional]) -> Vec<(BTreeSet<String>, Effective)> {
+fn split_by_group(access: Effective, groups: &[GroupRules]) -> Vec<(BTreeSet<String>, Effective)> {
     let mut parts = vec![(BTreeSet::new(), access)];
     for group in groups {
-        let given = &group.side.reach.certain;
+        let given = &group.firewall.reach.certain;
         let mut next = Vec::new();
         for (unless, part) in parts {
             let both = part.intersection(given);

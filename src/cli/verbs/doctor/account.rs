@@ -18,16 +18,16 @@ use crate::model::{Instance, Live, Site};
 use crate::render::count;
 
 /// As far as a signature may be off.
-const TOLERATED: Duration = Duration::minutes(5);
+const MAX_SKEW: Duration = Duration::minutes(5);
 
 /// As far as a clock is off that nobody keeps.
-const NOTABLE: Duration = Duration::seconds(60);
+const WARN_SKEW: Duration = Duration::seconds(60);
 
 /// Temporary credentials that end sooner may not outlast a run.
-const SOON: Duration = Duration::minutes(15);
+const EXPIRY_WARNING: Duration = Duration::minutes(15);
 
 /// Every account that is looked at. Without sites only the credentials are.
-pub(super) async fn examine(
+pub(super) async fn run_checks(
     connection: &Connection,
     sites: &[Site],
     accounts: &BTreeMap<String, Account>,
@@ -48,18 +48,18 @@ pub(super) async fn examine(
             continue;
         };
         let account = name.and_then(|name| accounts.get(name));
-        let own = one(aws, name, account).await;
+        let own = check_account(aws, name, account).await;
         let usable = own.iter().all(|check| check.status != Status::Fail);
-        checks.extend(own.into_iter().map(|check| check.of(name)));
-        let theirs: Vec<Site> = sites
+        checks.extend(own.into_iter().map(|check| check.with_account(name)));
+        let own_sites: Vec<Site> = sites
             .iter()
             .filter(|site| site.account.as_deref() == name)
             .cloned()
             .collect();
-        if let Some(first) = theirs.first().filter(|_| usable) {
+        if let Some(first) = own_sites.first().filter(|_| usable) {
             let region = first.region.clone();
-            clocks.push(async move { clock(aws.clock_skew(&region).await).of(name) });
-            good.extend(theirs);
+            clocks.push(async move { check_clock(aws.clock_skew(&region).await).with_account(name) });
+            good.extend(own_sites);
         }
     }
     if good.is_empty() {
@@ -69,18 +69,18 @@ pub(super) async fn examine(
     let live = session::discover(connection.reader(), &good);
     let (clocks, live) = tokio::join!(join_all(clocks), live);
     checks.extend(clocks);
-    checks.extend(regions(&good, &live));
-    checks.extend(permissions(connection, &good, &live).await);
-    checks.push(budget(&live, rate));
+    checks.extend(check_regions(&good, &live));
+    checks.extend(check_permissions(connection, &good, &live).await);
+    checks.push(check_rate_budget(&live, rate));
     checks
 }
 
 /// The credentials of an account, and whether they are of it.
-async fn one(aws: &Aws, name: Option<&str>, account: Option<&Account>) -> Vec<Check> {
+async fn check_account(aws: &Aws, name: Option<&str>, account: Option<&Account>) -> Vec<Check> {
     let target = name.unwrap_or("this account");
     let mut checks = match aws.credentials(target).await {
-        Ok(found) => vec![credentials(&found)],
-        Err(error) => return vec![failed("credentials", &error, Exit::Failed)],
+        Ok(found) => vec![check_credentials(&found)],
+        Err(error) => return vec![failed_check("credentials", &error, Exit::Failed)],
     };
     let Some(account) = account else {
         return checks;
@@ -101,19 +101,19 @@ async fn one(aws: &Aws, name: Option<&str>, account: Option<&Account>) -> Vec<Ch
             )),
             Exit::Failed,
         ),
-        Err(error) => failed("account", &error, Exit::Failed),
+        Err(error) => failed_check("account", &error, Exit::Failed),
     });
     checks
 }
 
-fn failed(check: &'static str, error: &Error, exit: Exit) -> Check {
+fn failed_check(check: &'static str, error: &Error, exit: Exit) -> Check {
     // The name of the check says already what was tried.
     let code = error.code().map(|code| format!("{code}: "));
     let text = format!("{}{}", code.unwrap_or_default(), error.message());
     Check::fail(check, text, error.hint(), exit)
 }
 
-fn credentials(found: &FoundCredentials) -> Check {
+fn check_credentials(found: &FoundCredentials) -> Check {
     const CHECK: &str = "credentials";
     let FoundCredentials {
         source,
@@ -130,7 +130,7 @@ fn credentials(found: &FoundCredentials) -> Check {
         "{text}, good for {}",
         count(usize::try_from(minutes).unwrap_or(0), "minute")
     );
-    if left < SOON {
+    if left < EXPIRY_WARNING {
         return Check::warn(
             CHECK,
             text,
@@ -140,7 +140,7 @@ fn credentials(found: &FoundCredentials) -> Check {
     Check::ok(CHECK, text)
 }
 
-fn clock(ahead: Option<Duration>) -> Check {
+fn check_clock(ahead: Option<Duration>) -> Check {
     const CHECK: &str = "clock";
     let fix =
         "set this machine's clock, and keep it with NTP: signatures are refused at five minutes";
@@ -158,45 +158,45 @@ fn clock(ahead: Option<Duration>) -> Check {
     } else {
         format!("{seconds} s ahead of the service's")
     };
-    if ahead.abs() >= TOLERATED {
+    if ahead.abs() >= MAX_SKEW {
         return Check::fail(CHECK, off, Some(fix.to_owned()), Exit::Failed);
     }
-    if ahead.abs() >= NOTABLE {
+    if ahead.abs() >= WARN_SKEW {
         return Check::warn(CHECK, off, fix);
     }
     Check::ok(CHECK, off)
 }
 
 /// Whether each region answers, and with how many instances.
-fn regions(sites: &[Site], live: &Live) -> Vec<Check> {
+fn check_regions(sites: &[Site], live: &Live) -> Vec<Check> {
     let check = |site: &Site| {
         let check = if let Some(why) = live.sites_unreadable.get(site) {
             let text = format!("{}: {}", site.region, why.reason);
             Check::fail("regions", text, why.hint.clone(), Exit::Incomplete)
         } else {
-            let there = count(of_site(live, site).count(), "instance");
+            let there = count(instances_of(live, site).count(), "instance");
             Check::ok("regions", format!("{}: {there}", site.region))
         };
-        check.of(site.account.as_deref())
+        check.with_account(site.account.as_deref())
     };
     sites.iter().map(check).collect()
 }
 
-fn of_site<'a>(live: &'a Live, site: &'a Site) -> impl Iterator<Item = &'a Instance> {
+fn instances_of<'a>(live: &'a Live, site: &'a Site) -> impl Iterator<Item = &'a Instance> {
     live.instances
         .values()
         .filter(move |instance| instance.id.site() == *site)
 }
 
 /// What reading takes, tried on one instance of each account. Where no list came, `regions` says why.
-async fn permissions(connection: &Connection, sites: &[Site], live: &Live) -> Vec<Check> {
+async fn check_permissions(connection: &Connection, sites: &[Site], live: &Live) -> Vec<Check> {
     const CHECK: &str = "permissions";
     let mut checks = Vec::new();
     let names: BTreeSet<Option<&str>> = sites.iter().map(|site| site.account.as_deref()).collect();
     for name in names {
-        let theirs = |site: &&Site| site.account.as_deref() == name;
+        let own_sites = |site: &&Site| site.account.as_deref() == name;
         let listed = |site: &&Site| !live.sites_unreadable.contains_key(*site);
-        if !sites.iter().filter(theirs).any(|site| listed(&site)) {
+        if !sites.iter().filter(own_sites).any(|site| listed(&site)) {
             continue;
         }
         let mut instances = live.instances.values();
@@ -210,16 +210,16 @@ async fn permissions(connection: &Connection, sites: &[Site], live: &Live) -> Ve
                     CHECK,
                     "GetInstances and GetInstancePortStates are allowed; writes are not tried",
                 ),
-                Err(error) => failed(CHECK, &error, Exit::Incomplete),
+                Err(error) => failed_check(CHECK, &error, Exit::Incomplete),
             },
         };
-        checks.push(check.of(name));
+        checks.push(check.with_account(name));
     }
     checks
 }
 
 /// The least time that the rates allow, for the busiest site: each has rates of its own.
-fn budget(live: &Live, rate: Rate) -> Check {
+fn check_rate_budget(live: &Live, rate: Rate) -> Check {
     const CHECK: &str = "rate budget";
     let total = count(live.instances.len(), "instance");
     if rate == Rate::UNLIMITED {
@@ -259,11 +259,11 @@ mod tests {
             (300, Status::Fail, "300 s behind the service's"),
             (-86_400, Status::Fail, "86400 s ahead of the service's"),
         ] {
-            let check = clock(Some(Duration::seconds(seconds)));
+            let check = check_clock(Some(Duration::seconds(seconds)));
             assert_eq!((check.status, check.text.as_str()), (status, text));
             assert_eq!(check.fix.is_some(), status != Status::Ok);
         }
-        assert_eq!(clock(None).status, Status::Warn);
+        assert_eq!(check_clock(None).status, Status::Warn);
     }
 
     #[test]
@@ -279,7 +279,11 @@ mod tests {
             (Some(10), Status::Warn),
             (Some(-10), Status::Warn),
         ] {
-            assert_eq!(credentials(&found(minutes)).status, status, "{minutes:?}");
+            assert_eq!(
+                check_credentials(&found(minutes)).status,
+                status,
+                "{minutes:?}"
+            );
         }
     }
 
@@ -303,7 +307,7 @@ mod tests {
             }
         }
         // Beyond the burst: 100 reads at 10 a second, and 340 for three of each; 100 writes at 5 a second are less.
-        let text = budget(&live, Rate::FULL).text;
+        let text = check_rate_budget(&live, Rate::FULL).text;
         assert!(
             text.starts_with("all of the documented rates: a plan of 139 instances"),
             "{text}"
@@ -313,7 +317,7 @@ mod tests {
             "{text}"
         );
         assert_eq!(
-            budget(&live, Rate::UNLIMITED).text,
+            check_rate_budget(&live, Rate::UNLIMITED).text,
             "not paced, for 139 instances"
         );
     }

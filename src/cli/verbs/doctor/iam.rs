@@ -9,7 +9,7 @@ use crate::lightsail::aws::{READ_ACTIONS, TAG_ACTIONS, WRITE_ACTIONS};
 
 /// What somebody is to be allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Allowed {
+pub(super) enum IamPolicy {
     /// What plan, drift, explain, import and inventory ask
     Read,
     /// What apply asks besides
@@ -71,7 +71,7 @@ const INSTANCES: &str = "arn:aws:lightsail:*:*:Instance/*";
 
 /// The policy as JSON. Reading knows no single resources, so that its statement is for all of them; a role that is assumed
 /// needs no permission to ask STS who it is.
-pub(super) fn policy(allowed: Allowed) -> String {
+pub(super) fn policy(allowed: IamPolicy) -> String {
     let named = |actions: &[&str]| -> Vec<String> {
         let actions = actions.iter();
         actions
@@ -103,10 +103,10 @@ pub(super) fn policy(allowed: Allowed) -> String {
         ..statement("PortwardLeases", actions, INSTANCES)
     };
     let statement = match allowed {
-        Allowed::Read => vec![statement("PortwardReads", &READ_ACTIONS, "*")],
-        Allowed::Write => changes(&writes),
-        Allowed::Grant => [changes(&writes), vec![leases(&TAG_ACTIONS)]].concat(),
-        Allowed::Expire => {
+        IamPolicy::Read => vec![statement("PortwardReads", &READ_ACTIONS, "*")],
+        IamPolicy::Write => changes(&writes),
+        IamPolicy::Grant => [changes(&writes), vec![leases(&TAG_ACTIONS)]].concat(),
+        IamPolicy::Expire => {
             let closes: Vec<&str> = writes
                 .into_iter()
                 .filter(|action| *action != OPEN)
@@ -165,7 +165,7 @@ mod tests {
             .collect();
         let tags = TAG_ACTIONS.map(ToOwned::to_owned);
         assert_eq!(called(), &allowed | &tags.into());
-        let write = policy(Allowed::Write);
+        let write = policy(IamPolicy::Write);
         assert!(
             allowed
                 .iter()
@@ -175,9 +175,9 @@ mod tests {
 
     #[test]
     fn read_policy_allows_no_write() {
-        let read = policy(Allowed::Read);
+        let read = policy(IamPolicy::Read);
         assert!(!read.contains("PublicPorts"), "{read}");
-        let parsed: Value = serde_json::from_str(&policy(Allowed::Write)).expect("JSON");
+        let parsed: Value = serde_json::from_str(&policy(IamPolicy::Write)).expect("JSON");
         let writes = &parsed["Statement"][1];
         assert_eq!(
             writes["Action"].as_array().map(Vec::len),
@@ -189,8 +189,8 @@ mod tests {
 
     #[test]
     fn grant_policy_allows_lease_tags_only() {
-        let parsed: Value = serde_json::from_str(&policy(Allowed::Grant)).expect("JSON");
-        let write: Value = serde_json::from_str(&policy(Allowed::Write)).expect("JSON");
+        let parsed: Value = serde_json::from_str(&policy(IamPolicy::Grant)).expect("JSON");
+        let write: Value = serde_json::from_str(&policy(IamPolicy::Write)).expect("JSON");
         let statements = parsed["Statement"].as_array().expect("statements");
         // What apply may do is the same, and without a condition.
         assert_eq!(
@@ -208,6 +208,6 @@ mod tests {
             },
         });
         assert_eq!(statements[2..], [leases]);
-        assert!(!policy(Allowed::Write).contains("TagResource"));
+        assert!(!policy(IamPolicy::Write).contains("TagResource"));
     }
 }

@@ -40,7 +40,7 @@ pub(super) struct DoctorArgs {
     connection: ConnectionArgs,
     /// Only print the IAM policy that is needed; asks nobody
     #[arg(long, value_name = "FOR", value_enum)]
-    iam_policy: Option<iam::Allowed>,
+    iam_policy: Option<iam::IamPolicy>,
 }
 
 /// The result of a check.
@@ -58,7 +58,7 @@ enum Status {
 struct Check {
     /// The name of the check.
     #[serde(rename = "check")]
-    what: &'static str,
+    name: &'static str,
     /// The account that it is about, by the name that the configuration gives it.
     account: Option<String>,
     status: Status,
@@ -71,9 +71,9 @@ struct Check {
 }
 
 impl Check {
-    fn ok(what: &'static str, text: impl Into<String>) -> Self {
+    fn ok(name: &'static str, text: impl Into<String>) -> Self {
         Self {
-            what,
+            name,
             account: None,
             status: Status::Ok,
             text: text.into(),
@@ -82,24 +82,24 @@ impl Check {
         }
     }
 
-    fn warn(what: &'static str, text: impl Into<String>, fix: impl Into<String>) -> Self {
+    fn warn(name: &'static str, text: impl Into<String>, fix: impl Into<String>) -> Self {
         Self {
             status: Status::Warn,
             fix: Some(fix.into()),
-            ..Self::ok(what, text)
+            ..Self::ok(name, text)
         }
     }
 
-    fn fail(what: &'static str, text: impl Into<String>, fix: Option<String>, exit: Exit) -> Self {
+    fn fail(name: &'static str, text: impl Into<String>, fix: Option<String>, exit: Exit) -> Self {
         Self {
             status: Status::Fail,
             fix,
             exit,
-            ..Self::ok(what, text)
+            ..Self::ok(name, text)
         }
     }
 
-    fn of(mut self, account: Option<&str>) -> Self {
+    fn with_account(mut self, account: Option<&str>) -> Self {
         self.account = account.map(str::to_owned);
         self
     }
@@ -113,7 +113,7 @@ pub(super) async fn run(
     if let Some(allowed) = args.iam_policy {
         return Ok(write_stdout(&iam::policy(allowed)));
     }
-    let checks = async { Ok::<_, CommandError>(Box::pin(examine(args)).await) };
+    let checks = async { Ok::<_, CommandError>(Box::pin(run_checks(args)).await) };
     let checks = interruptible(checks).await?;
     let exits: Vec<Exit> = checks.iter().map(|check| check.exit).collect();
     let exit = Exit::highest(&exits);
@@ -125,9 +125,9 @@ pub(super) async fn run(
     })
 }
 
-async fn examine(args: &DoctorArgs) -> Vec<Check> {
+async fn run_checks(args: &DoctorArgs) -> Vec<Check> {
     let mut checks = Vec::new();
-    let config = match configuration(args.config.as_deref()) {
+    let config = match check_configuration(args.config.as_deref()) {
         Ok((config, check)) => {
             checks.push(check);
             config
@@ -141,7 +141,7 @@ async fn examine(args: &DoctorArgs) -> Vec<Check> {
         .unwrap_or_default();
     let sites = match &config {
         Some(config) => session::sites(&args.connection, config).await,
-        None => bare(&args.connection).await,
+        None => default_sites(&args.connection).await,
     };
     let sites = sites.unwrap_or_else(|CommandError { message, hint, .. }| {
         checks.push(Check::fail("regions", message, hint, Exit::Usage));
@@ -167,13 +167,14 @@ async fn examine(args: &DoctorArgs) -> Vec<Check> {
             return checks;
         }
     };
-    checks.extend(account::examine(&connection, &sites, &accounts, args.connection.rate()).await);
+    checks
+        .extend(account::run_checks(&connection, &sites, &accounts, args.connection.rate()).await);
     connection.close().await;
     checks
 }
 
 /// Where to look without a configuration.
-async fn bare(connection: &ConnectionArgs) -> Result<Vec<Site>, CommandError> {
+async fn default_sites(connection: &ConnectionArgs) -> Result<Vec<Site>, CommandError> {
     let empty = config::parse(vec![config::Source::new(
         "none",
         "version = 1\n".to_owned(),
@@ -185,7 +186,7 @@ async fn bare(connection: &ConnectionArgs) -> Result<Vec<Site>, CommandError> {
 }
 
 /// The configuration, if there is one.
-fn configuration(path: Option<&Path>) -> Result<(Option<Config>, Check), Check> {
+fn check_configuration(path: Option<&Path>) -> Result<(Option<Config>, Check), Check> {
     const CHECK: &str = "configuration";
     let usual = Path::new("firewall.toml");
     let Some(path) = path.or(Some(usual).filter(|path| path.exists())) else {
@@ -226,7 +227,7 @@ fn text(checks: &[Check]) -> String {
     let shown = |check: &&Check| !(is_quiet() && check.status == Status::Ok);
     for check in checks.iter().filter(shown) {
         let Check {
-            what,
+            name,
             account,
             status,
             text: found,
@@ -240,7 +241,7 @@ fn text(checks: &[Check]) -> String {
         };
         let account = account.as_deref().map(|name| format!("{name}: "));
         let found = sanitize(&format!("{}{found}", account.unwrap_or_default()));
-        let _ = writeln!(text, "{status:<4}  {what:<13}  {found}");
+        let _ = writeln!(text, "{status:<4}  {name:<13}  {found}");
         if let Some(fix) = fix {
             let _ = writeln!(text, "      fix: {}", sanitize(fix));
         }

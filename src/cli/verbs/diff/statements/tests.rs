@@ -153,13 +153,13 @@ fn config(text: &str) -> Config {
 
 /// What two configurations say of everything, each part with the scope that it is about: tables first, then selectors.
 struct Said {
-    own: Vec<(Scope, Parts, [Stated; 2])>,
-    general: Vec<(Scope, Parts, [Stated; 2])>,
+    own: Vec<(Scope, Parts, [InstanceRules; 2])>,
+    groups: Vec<(Scope, Parts, [InstanceRules; 2])>,
 }
 
 impl Said {
     fn by(configs: &[Config; 2]) -> Self {
-        let both = [0, 1].map(|at| Statements::of(&configs[at], now()));
+        let both = [0, 1].map(|at| Statements::new(&configs[at], now()));
         let [before, after] = &both;
         let places: BTreeSet<_> = configs.iter().flat_map(Config::places).collect();
         let sites: BTreeSet<Site> = configs.iter().flat_map(Config::sites).collect();
@@ -170,44 +170,46 @@ impl Said {
             .collect();
         let general = selectors
             .iter()
-            .filter(|(spelling, _)| !before.says_the_same(after, spelling))
+            .filter(|(spelling, _)| !before.has_equal_group(after, spelling))
             .map(|(_, scope)| {
-                let stated = [before.stated(scope), after.stated(scope)];
-                let two = [&stated[0], &stated[1]];
+                let rules = [before.rules_for(scope), after.rules_for(scope)];
+                let two = [&rules[0], &rules[1]];
                 let parts = Parts::of_selector(scope, [before, after], two, &sites);
-                ((*scope).clone(), parts, stated)
+                ((*scope).clone(), parts, rules)
             });
         let own = places.into_iter().map(|place| {
             let scope = Scope::one(place);
-            let stated = [before.stated(&scope), after.stated(&scope)];
-            let parts = Parts::of_instance(&stated[0], &stated[1]);
-            (scope, parts, stated)
+            let rules = [before.rules_for(&scope), after.rules_for(&scope)];
+            let parts = Parts::of_instance(&rules[0], &rules[1]);
+            (scope, parts, rules)
         });
         Self {
             own: own.collect(),
-            general: general.collect(),
+            groups: general.collect(),
         }
     }
 
     /// What is told of an instance: by its own table, once for each that may be it, or by all the selectors that take it.
     fn of(&self, instance: &Instance) -> Vec<Told> {
-        let told = |all: &mut dyn Iterator<Item = &(Scope, Parts, [Stated; 2])>| {
-            let mut told = Told::default();
+        let message = |all: &mut dyn Iterator<Item = &(Scope, Parts, [InstanceRules; 2])>| {
+            let mut message = Told::default();
             for (_, parts, [before, after]) in all {
-                told.add(parts, instance, [before, after]);
+                message.add(parts, instance, [before, after]);
             }
-            told
+            message
         };
         let tables = self.own.iter().filter(|(scope, ..)| scope.takes(instance));
-        let by_table: Vec<Told> = tables.map(|one| told(&mut std::iter::once(one))).collect();
+        let by_table: Vec<Told> = tables
+            .map(|one| message(&mut std::iter::once(one)))
+            .collect();
         if !by_table.is_empty() {
             return by_table;
         }
         let mut general = self
-            .general
+            .groups
             .iter()
             .filter(|(scope, ..)| scope.takes(instance));
-        vec![told(&mut general)]
+        vec![message(&mut general)]
     }
 }
 
@@ -318,9 +320,9 @@ struct Told {
 
 impl Told {
     /// Adds the parts whose condition is true of the instance.
-    fn add(&mut self, parts: &Parts, instance: &Instance, [before, after]: [&Stated; 2]) {
+    fn add(&mut self, parts: &Parts, instance: &Instance, [before, after]: [&InstanceRules; 2]) {
         let takes = |spelling: &String| {
-            let scope = scope(spelling, before, after);
+            let scope = group_scope(spelling, before, after);
             scope.is_some_and(|scope| scope.takes(instance))
         };
         for (Condition { belongs, unless }, part) in &parts.0 {
@@ -355,8 +357,8 @@ proptest! {
         for instance in instances() {
             let resolved = [0, 1].map(|at| resolved(&configs[at], &instance));
             let [Ok(was), Ok(is)] = resolved else { continue };
-            for told in said.of(&instance) {
-                told.check(was.as_ref(), is.as_ref())?;
+            for message in said.of(&instance) {
+                message.check(was.as_ref(), is.as_ref())?;
             }
         }
     }
@@ -372,13 +374,13 @@ proptest! {
             let live = &firewalls[(first + at) % firewalls.len()];
             let resulting = [0, 1].map(|at| resulting(&configs[at], &instance, live));
             let [Ok(was), Ok(is)] = resulting else { continue };
-            for told in said.of(&instance) {
+            for message in said.of(&instance) {
                 let (gained, lost) = (is.difference(&was), was.difference(&is));
-                let shown = || format!("{instance:?}\n{live:?}\n{told:?}\n{gained:?}\n{lost:?}");
-                prop_assert!(lost.is_superset(&told.lost), "it is said to close: {}", shown());
-                if !told.is_open {
-                    prop_assert_eq!(&told.gained, &gained, "{}", shown());
-                    prop_assert_eq!(&told.lost, &lost, "{}", shown());
+                let shown = || format!("{instance:?}\n{live:?}\n{message:?}\n{gained:?}\n{lost:?}");
+                prop_assert!(lost.is_superset(&message.lost), "it is said to close: {}", shown());
+                if !message.is_open {
+                    prop_assert_eq!(&message.gained, &gained, "{}", shown());
+                    prop_assert_eq!(&message.lost, &lost, "{}", shown());
                 }
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! **Owns** what is said of them. **Does not** close anything.
 
-use super::planned::Prepared;
+use super::prepare::Prepared;
 use crate::apply::leases::{is_done, remove_tags};
 use crate::apply::{Settings, Stop, SystemClock, Tools, Validity};
 use crate::cli::exit::Exit;
@@ -13,7 +13,7 @@ use crate::plan::Report;
 use crate::render::sanitize;
 
 /// Removes the tags. A tag that stays opens nothing, and the next run tries again.
-pub(super) async fn ended(
+pub(super) async fn remove_ended(
     prepared: &Prepared,
     report: Option<&Report>,
     writer: &impl Writer,
@@ -35,14 +35,14 @@ pub(super) async fn ended(
         }
         match remove_tags(id, tags, &tools).await {
             Ok(()) => {
-                let shown: Vec<String> = tags
+                let names: Vec<String> = tags
                     .iter()
                     .map(|tag| format!("`{}`", sanitize(tag)))
                     .collect();
                 write_status(&format!(
                     "removed from {}: {}",
                     sanitize(&id.to_string()),
-                    shown.join(", ")
+                    names.join(", ")
                 ));
             }
             Err(failure) => {

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::statements::selector;
-use crate::cli::documents::{Basis, General};
+use crate::cli::documents::{GroupStatements, ResolveContext};
 use crate::cli::session;
 use crate::config::Scope;
 use crate::exposure::{Compared, ComparisonSubject};
@@ -14,25 +14,25 @@ use crate::model::Site;
 
 /// What two configurations say of instances that are not known and have no table, by the selectors that take them, and how
 /// many selectors there are.
-pub(super) fn generally(
-    old: &General,
-    new: &General,
-    basis: Basis<'_>,
+pub(super) fn compare_groups(
+    old: &GroupStatements,
+    new: &GroupStatements,
+    context: ResolveContext<'_>,
     targets: &[String],
     unknown: &mut Vec<String>,
 ) -> (Vec<Compared>, usize) {
     let sites: BTreeSet<Site> = old.sites.union(&new.sites).cloned().collect();
-    let is_listed = |site: &&Site| old.lists(site) || new.lists(site);
+    let is_listed = |site: &&Site| old.is_listed(site) || new.is_listed(site);
     let open: BTreeSet<Site> = sites.iter().filter(|s| !is_listed(s)).cloned().collect();
     let nothing_known = old.listed.is_none() && new.listed.is_none();
     let mut selectors = selectors(old, new, targets);
     selectors.retain(|_, scope| nothing_known || open.iter().any(|site| scope.takes_site(site)));
     if !old.sites.is_empty() && !new.sites.is_empty() {
-        for (side, here, there) in [("old", old, new), ("new", new, old)] {
+        for (side, document, other) in [("old", old, new), ("new", new, old)] {
             let takes = |site: &&Site| selectors.values().any(|scope| scope.takes_site(site));
-            let only = here
+            let only = document
                 .sites
-                .difference(&there.sites)
+                .difference(&other.sites)
                 .filter(|site| !is_listed(site));
             unknown.extend(only.filter(takes).map(|site| {
                 format!(
@@ -43,10 +43,10 @@ pub(super) fn generally(
     }
     let mut all = Vec::new();
     for (spelling, scope) in &selectors {
-        if old.statements.says_the_same(&new.statements, spelling) {
+        if old.statements.has_equal_group(&new.statements, spelling) {
             continue;
         }
-        let mut places = basis.places.iter().map(|place| Scope::one(place.clone()));
+        let mut places = context.places.iter().map(|place| Scope::one(place.clone()));
         let other = if !nothing_known || places.any(|place| !scope.excludes(&place)) {
             "other "
         } else {
@@ -62,8 +62,8 @@ pub(super) fn generally(
 
 /// The selectors of either side, by their spelling, that may take an instance that is asked for.
 pub(super) fn selectors<'a>(
-    old: &'a General,
-    new: &'a General,
+    old: &'a GroupStatements,
+    new: &'a GroupStatements,
     targets: &[String],
 ) -> BTreeMap<&'a str, &'a Scope> {
     let all = old.statements.selectors().into_iter();
@@ -78,8 +78,8 @@ pub(super) fn selectors<'a>(
             let by_name = described.is_none_or(|described| !described.excludes(scope));
             // A star reaches over the whole of `REGION/NAME`.
             let by_site = session::pattern(text).is_ok_and(|pattern| {
-                let mut here = sites.iter().filter(|site| scope.takes_site(site));
-                here.any(|site| {
+                let mut document = sites.iter().filter(|site| scope.takes_site(site));
+                document.any(|site| {
                     pattern.matches(&format!("{site}/"))
                         || pattern.matches(&format!("{}/", site.region))
                 })

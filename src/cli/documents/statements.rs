@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
-use super::additive::additive;
+use super::additive::additive_firewall;
 use crate::config::{Config, Scope, Statement};
 use crate::exposure::{DocumentFirewall, Effective};
 use crate::model::{
@@ -20,21 +20,21 @@ use crate::model::{
 
 /// What a document says of an instance.
 #[derive(Clone, Debug, Default)]
-pub(in crate::cli) struct Stated {
+pub(in crate::cli) struct InstanceRules {
     /// What it gets for certain.
-    pub(in crate::cli) side: DocumentFirewall,
+    pub(in crate::cli) firewall: DocumentFirewall,
     /// What it gets besides if it belongs to a group, which is not known.
-    pub(in crate::cli) conditional: Vec<Conditional>,
+    pub(in crate::cli) group_rules: Vec<GroupRules>,
     /// The live rules that stay beside it.
-    pub(in crate::cli) kept: Kept,
+    pub(in crate::cli) retained: Retained,
     /// The same if no group takes it of which that is not known.
-    pub(in crate::cli) kept_alone: Kept,
+    pub(in crate::cli) retained_without_groups: Retained,
     /// What must go for certain, where live rules stay.
     pub(in crate::cli) absent: Effective,
     /// Whether a table takes it.
     pub(in crate::cli) declared: Declared,
     /// What is wanted of one instance that nobody has seen.
-    pub(in crate::cli) wanted: Option<(Instance, Arc<DesiredInstance>)>,
+    pub(in crate::cli) desired: Option<(Instance, Arc<DesiredInstance>)>,
 }
 
 /// Whether a table of a configuration takes an instance. What no table takes is left as it is.
@@ -51,13 +51,13 @@ pub(in crate::cli) enum Declared {
 
 /// What a group gives to its instances.
 #[derive(Clone, Debug)]
-pub(in crate::cli) struct Conditional {
+pub(in crate::cli) struct GroupRules {
     /// Its instances.
     pub(in crate::cli) scope: Scope,
     /// The same for every group that is written with the same selector.
     pub(in crate::cli) spelling: String,
     /// What they get.
-    pub(in crate::cli) side: DocumentFirewall,
+    pub(in crate::cli) firewall: DocumentFirewall,
     /// What goes in additive mode.
     pub(in crate::cli) absent: Effective,
     /// Whether its instances are in additive mode, unless another table says otherwise.
@@ -68,7 +68,7 @@ pub(in crate::cli) struct Conditional {
 
 /// Live rules that nobody has seen and that stay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::cli) enum Kept {
+pub(in crate::cli) enum Retained {
     /// None: what is stated is all.
     #[default]
     Nothing,
@@ -78,69 +78,73 @@ pub(in crate::cli) enum Kept {
     AllBut(Effective),
 }
 
-impl Kept {
+impl Retained {
     /// What is declared stays, whatever is absent.
-    fn but(self, declared: &Effective) -> Self {
+    fn without_declared(self, declared: &Effective) -> Self {
         match self {
             Self::AllBut(absent) => Self::AllBut(absent.difference(declared)),
-            kept => kept,
+            retained => retained,
         }
     }
 }
 
 /// A document says it of an instance, or cannot tell.
-pub(in crate::cli) type Known = Result<Stated, Unreadable>;
+pub(in crate::cli) type InstanceRulesResult = Result<InstanceRules, Unreadable>;
 
-impl From<DocumentFirewall> for Stated {
-    fn from(side: DocumentFirewall) -> Self {
+impl From<DocumentFirewall> for InstanceRules {
+    fn from(firewall: DocumentFirewall) -> Self {
         Self {
-            side,
+            firewall,
             ..Self::default()
         }
     }
 }
 
-impl Stated {
+impl InstanceRules {
     /// Where no table takes an instance of which nothing is known.
     pub(in crate::cli) fn undeclared() -> Self {
         Self {
-            kept: Kept::AllBut(Effective::default()),
-            kept_alone: Kept::AllBut(Effective::default()),
+            retained: Retained::AllBut(Effective::default()),
+            retained_without_groups: Retained::AllBut(Effective::default()),
             declared: Declared::No,
             ..Self::default()
         }
     }
 
     /// What stays live of an instance that belongs to `group`, where one is given, and to none of `others`.
-    pub(in crate::cli) fn kept_in(&self, group: Option<&str>, others: &BTreeSet<String>) -> Kept {
+    pub(in crate::cli) fn retained_in(
+        &self,
+        group: Option<&str>,
+        others: &BTreeSet<String>,
+    ) -> Retained {
         if self.declared == Declared::Yes {
-            return self.kept.clone();
+            return self.retained.clone();
         }
-        let open: Vec<&Conditional> = self
-            .conditional
+        let open: Vec<&GroupRules> = self
+            .group_rules
             .iter()
             .filter(|one| !others.contains(&one.spelling))
             .collect();
         let group = open.iter().find(|one| group == Some(one.spelling.as_str()));
         match (group, open.is_empty()) {
-            (None, true) => Kept::AllBut(Effective::default()),
-            (None, false) => Kept::Perhaps,
+            (None, true) => Retained::AllBut(Effective::default()),
+            (None, false) => Retained::Perhaps,
             (Some(group), _) => {
                 let agree = open.iter().all(|one| one.is_additive == group.is_additive);
                 match (agree, group.is_additive) {
-                    (false, _) => Kept::Perhaps,
-                    (true, true) => Kept::AllBut(group.absent.clone()),
-                    (true, false) => Kept::Nothing,
+                    (false, _) => Retained::Perhaps,
+                    (true, true) => Retained::AllBut(group.absent.clone()),
+                    (true, false) => Retained::Nothing,
                 }
             }
         }
     }
 
     /// The same where these are the live rules of the instance: what stays of them is known then.
-    pub(in crate::cli) fn beside(mut self, live: &LiveFirewall) -> Self {
-        if let (Kept::AllBut(_), Some((instance, wanted))) = (&self.kept, &self.wanted) {
-            self.side = additive(instance, wanted, live);
-            self.kept = Kept::Nothing;
+    pub(in crate::cli) fn with_live(mut self, live: &LiveFirewall) -> Self {
+        if let (Retained::AllBut(_), Some((instance, desired))) = (&self.retained, &self.desired) {
+            self.firewall = additive_firewall(instance, desired, live);
+            self.retained = Retained::Nothing;
         }
         self
     }
@@ -158,7 +162,7 @@ pub(in crate::cli) struct Statements {
 
 impl Statements {
     /// Those of a configuration that are in force as of this instant.
-    pub(in crate::cli) fn of(config: &Config, as_of: OffsetDateTime) -> Self {
+    pub(in crate::cli) fn new(config: &Config, as_of: OffsetDateTime) -> Self {
         let mut all = Self {
             mode: config.default_mode(),
             ..Self::default()
@@ -187,24 +191,24 @@ impl Statements {
     }
 
     /// What the groups with this very selector give.
-    pub(in crate::cli) fn own(&self, spelling: &str) -> DocumentFirewall {
-        side(self.with_selector(spelling))
+    pub(in crate::cli) fn group_firewall(&self, spelling: &str) -> DocumentFirewall {
+        merge_firewall(self.with_selector(spelling))
     }
 
     /// Whether another configuration says just the same with this very selector.
-    pub(in crate::cli) fn says_the_same(&self, other: &Self, spelling: &str) -> bool {
+    pub(in crate::cli) fn has_equal_group(&self, other: &Self, spelling: &str) -> bool {
         let all = [self, other].map(|all| {
             let groups: Vec<&Statement> = all.with_selector(spelling).collect();
             let modes: BTreeSet<Mode> = groups
                 .iter()
                 .map(|statement| statement.mode.unwrap_or(all.mode))
                 .collect();
-            let absent = access_of(groups.iter().flat_map(|statement| &statement.absent));
+            let absent = absent_access(groups.iter().flat_map(|statement| &statement.absent));
             (
                 groups.is_empty(),
                 modes,
                 absent,
-                all.own(spelling).reach.certain,
+                all.group_firewall(spelling).reach.certain,
             )
         });
         all[0] == all[1]
@@ -215,24 +219,27 @@ impl Statements {
     }
 
     /// What it says of the instances of a scope. Of a selector it says what holds for those without a table of their own.
-    pub(in crate::cli) fn stated(&self, scope: &Scope) -> Stated {
+    pub(in crate::cli) fn rules_for(&self, scope: &Scope) -> InstanceRules {
         let tables = scope.place().and_then(|place| self.tables.get(&place.name));
         let all = self.groups.values().chain(tables).flatten();
         let (certain, possible): (Vec<&Statement>, Vec<&Statement>) = all
             .filter(|statement| !statement.scope.excludes(scope))
             .partition(|statement| statement.scope.includes(scope));
-        let side = side(certain.iter().copied());
-        Stated {
-            conditional: self.conditional(&possible),
-            kept: self.kept(&certain, &possible).but(&side.reach.certain),
-            kept_alone: if certain.is_empty() {
-                Kept::AllBut(Effective::default())
+        let firewall = merge_firewall(certain.iter().copied());
+        InstanceRules {
+            group_rules: self.collect_group_rules(&possible),
+            retained: self
+                .retained(&certain, &possible)
+                .without_declared(&firewall.reach.certain),
+            retained_without_groups: if certain.is_empty() {
+                Retained::AllBut(Effective::default())
             } else {
-                self.kept(&certain, &[]).but(&side.reach.certain)
+                self.retained(&certain, &[])
+                    .without_declared(&firewall.reach.certain)
             },
-            absent: access_of(certain.iter().flat_map(|one| &one.absent)),
-            side,
-            wanted: None,
+            absent: absent_access(certain.iter().flat_map(|one| &one.absent)),
+            firewall,
+            desired: None,
             declared: match (certain.is_empty(), possible.is_empty()) {
                 (false, _) => Declared::Yes,
                 (true, false) => Declared::Perhaps,
@@ -241,7 +248,7 @@ impl Statements {
         }
     }
 
-    fn conditional(&self, possible: &[&Statement]) -> Vec<Conditional> {
+    fn collect_group_rules(&self, possible: &[&Statement]) -> Vec<GroupRules> {
         let mut by_spelling: BTreeMap<String, Vec<&Statement>> = BTreeMap::new();
         for statement in possible {
             let spelling = statement.scope.spelling();
@@ -249,11 +256,11 @@ impl Statements {
         }
         let is_additive =
             |statement: &&Statement| statement.mode.unwrap_or(self.mode) == Mode::Additive;
-        let of = |(spelling, all): (String, Vec<&Statement>)| Conditional {
+        let of = |(spelling, all): (String, Vec<&Statement>)| GroupRules {
             scope: all[0].scope.clone(),
             spelling,
-            side: side(all.iter().copied()),
-            absent: access_of(all.iter().flat_map(|statement| &statement.absent)),
+            firewall: merge_firewall(all.iter().copied()),
+            absent: absent_access(all.iter().flat_map(|statement| &statement.absent)),
             is_additive: all.iter().any(is_additive),
             modes: all.iter().filter_map(|statement| statement.mode).collect(),
         };
@@ -261,7 +268,7 @@ impl Statements {
     }
 
     /// A table of the instance's own decides on the mode, else its groups do, else the default does.
-    fn kept(&self, certain: &[&Statement], possible: &[&Statement]) -> Kept {
+    fn retained(&self, certain: &[&Statement], possible: &[&Statement]) -> Retained {
         let modes = |all: &[&Statement], own: bool| -> BTreeSet<Mode> {
             let those = all.iter().filter(|one| one.scope.place().is_some() == own);
             those.filter_map(|one| one.mode).collect()
@@ -276,17 +283,17 @@ impl Statements {
             settled.extend(modes(possible, true));
         }
         if !settled.contains(&Mode::Additive) {
-            Kept::Nothing
+            Retained::Nothing
         } else if settled.len() > 1 {
-            Kept::Perhaps
+            Retained::Perhaps
         } else {
-            Kept::AllBut(access_of(certain.iter().flat_map(|one| &one.absent)))
+            Retained::AllBut(absent_access(certain.iter().flat_map(|one| &one.absent)))
         }
     }
 }
 
 /// What these tables give together.
-fn side<'a>(statements: impl Iterator<Item = &'a Statement>) -> DocumentFirewall {
+fn merge_firewall<'a>(statements: impl Iterator<Item = &'a Statement>) -> DocumentFirewall {
     let mut rules: Vec<Rule> = Vec::new();
     let mut seen = BTreeSet::new();
     for rule in statements.flat_map(|statement| statement.rules.iter()) {
@@ -300,7 +307,7 @@ fn side<'a>(statements: impl Iterator<Item = &'a Statement>) -> DocumentFirewall
 }
 
 /// The access that is named.
-fn access_of<'a>(absent: impl Iterator<Item = &'a Absent>) -> Effective {
+fn absent_access<'a>(absent: impl Iterator<Item = &'a Absent>) -> Effective {
     let rules: Firewall = absent
         .map(|absent| {
             let sources = absent.sources.clone();

@@ -91,7 +91,7 @@ async fn from_config(args: &ApplyArgs, run: &mut Run) -> Result<Prepared, RunErr
             options: plan_options(args.strategy, args.spelling),
             preview: args.config.as_of,
             judged: policy::CheckedRules::Result,
-            confirm: confirm(args),
+            confirm: confirmer(args),
             shard,
             only_expired: args.only_expired,
         },
@@ -106,7 +106,7 @@ async fn from_config(args: &ApplyArgs, run: &mut Run) -> Result<Prepared, RunErr
             return Err(error);
         }
     };
-    let planned = planned.counted(&connection.call_counts(), &ours);
+    let planned = planned.with_cost(&connection.call_counts(), &ours);
     let text = plan_text(run, &planned, Asked::Plan, false);
     Ok(Prepared {
         connection,
@@ -131,11 +131,11 @@ async fn from_config(args: &ApplyArgs, run: &mut Run) -> Result<Prepared, RunErr
 
 /// What somebody is asked to agree to must be true when it is shown. Where nobody is asked, the executor looks in time, right
 /// before it writes.
-fn confirm(args: &ApplyArgs) -> Confirm {
+fn confirmer(args: &ApplyArgs) -> Confirm {
     if args.yes {
         Confirm::Executor
     } else {
-        Confirm::Here
+        Confirm::Planner
     }
 }
 
@@ -185,7 +185,7 @@ async fn from_file(args: &ApplyArgs, path: &Path, run: &mut Run) -> Result<Prepa
             .with_hint(Some("a plan file says itself what it is for".to_owned()))
             .into());
     }
-    within(&file.plan, args, &name.to_string())?;
+    check_selection(&file.plan, args, &name.to_string())?;
     if let Some(day) = file.scope.as_of
         && !args.connection.is_emulated()
     {
@@ -229,8 +229,8 @@ async fn from_file(args: &ApplyArgs, path: &Path, run: &mut Run) -> Result<Prepa
             .with_hint(Some("make a new plan and have it reviewed".to_owned()))
             .into());
     }
-    withhold(&mut plan, &live);
-    set_aside(&mut plan);
+    withhold_unlisted(&mut plan, &live);
+    remove_unchanged(&mut plan);
     let leases = file.scope.leases;
     let counts = connection.call_counts();
     let cost = session::cost(&counts, &plan, leases, ours.rate(), BTreeSet::new());
@@ -290,7 +290,7 @@ fn stale_plan(message: String) -> CommandError {
 }
 
 /// Refuses a plan that changes what `--target`, `--region` or `--account` leave out.
-fn within(plan: &Plan, args: &ApplyArgs, name: &str) -> Result<(), RunError> {
+fn check_selection(plan: &Plan, args: &ApplyArgs, name: &str) -> Result<(), RunError> {
     let (connection, targets) = (&args.connection, &args.fleet.target);
     let patterns = session::patterns(targets)?;
     let changing = plan.instances.iter().filter(|one| !one.calls.is_empty());
@@ -318,7 +318,7 @@ fn within(plan: &Plan, args: &ApplyArgs, name: &str) -> Result<(), RunError> {
 
 /// Takes out of a plan what is in a site that was not listed in full: nobody knows whether its instances are still those of
 /// the plan, so nothing is written there. The others go on.
-fn withhold(plan: &mut Plan, live: &Live) {
+fn withhold_unlisted(plan: &mut Plan, live: &Live) {
     let blind = |instance: &InstancePlan| {
         let why = live.sites_unreadable.get(&instance.instance.id.site());
         why.filter(|_| !instance.calls.is_empty()).cloned()
@@ -345,7 +345,7 @@ fn withhold(plan: &mut Plan, live: &Live) {
 
 /// Takes out of a plan the instances that it does not change: they were not looked at again, so nothing is said of them. What
 /// it could not read or would not do stays, since that is why it is not all that was wanted.
-fn set_aside(plan: &mut Plan) {
+fn remove_unchanged(plan: &mut Plan) {
     let untouched = |instance: &InstancePlan| {
         instance.incomplete.is_none()
             && matches!(instance.verdict, Verdict::InSync | Verdict::Observed)
@@ -356,7 +356,7 @@ fn set_aside(plan: &mut Plan) {
 }
 
 /// That an instance is not found, and what it is called now where the same one is.
-fn gone(planned: &Instance, live: &Live) -> String {
+fn describe_missing(planned: &Instance, live: &Live) -> String {
     let mut others = live.instances.values();
     match others.find(|instance| instance.arn == planned.arn) {
         Some(renamed) => format!("{} is called {} now", planned.id, renamed.id),
@@ -392,7 +392,7 @@ fn mismatches(file: &PlanFile, live: &Live) -> Vec<String> {
             continue;
         }
         let Some(instance) = live.instances.get(id) else {
-            mismatches.push(gone(&planned.instance, live));
+            mismatches.push(describe_missing(&planned.instance, live));
             continue;
         };
         if instance.arn != planned.instance.arn {
