@@ -15,7 +15,7 @@ use portward::lightsail::Reader;
 use portward::lightsail::aws::{Aws, Keys};
 use portward::model::{Live, LiveFirewall, Unreadable};
 use portward::plan::{self, Plan, Verdict};
-use portward::render::text::Asked;
+use portward::render::text::PlanView;
 use portward::{lightsail, render};
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -59,7 +59,7 @@ async fn run() -> Result<()> {
     let plan = look(&config, &aws.reader()).await?;
     show(&render::text::plan(
         &plan,
-        Asked::Plan,
+        PlanView::Plan,
         render::DEFAULT_WIDTH,
     ));
 
@@ -81,7 +81,7 @@ async fn run() -> Result<()> {
     let again = look(&config, &aws.reader()).await?;
     show(&render::text::plan(
         &again,
-        Asked::Drift,
+        PlanView::Drift,
         render::DEFAULT_WIDTH,
     ));
     ensure!(

@@ -53,7 +53,7 @@ fn check_desired(desired: &Desired, live: &Live) {
             assert!(!sources.is_empty());
         }
     }
-    let shown = text::plan(&plan, text::Asked::Plan, 80);
+    let shown = text::plan(&plan, text::PlanView::Plan, 80);
     check_shown(&without_colour(&shown));
     let document = json::document(&json::Run {
         verb: "plan",

@@ -1,42 +1,42 @@
-//! Who gains and who loses access, as comments and pages tell it: instances to which the same happens together.
+//! Gained and lost access of a plan, of drift or of a comparison, for comments and pages.
 //!
-//! Owns the groups, their order and their headings: of a plan, of drift, and of a comparison. Does not lay them out, nor drop
-//! an opening.
+//! **Owns** the groups of instances with equal access, their order and their headings. **Does not** lay them out, and does not
+//! drop an opening.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::difference::{Clause, Comparison, Way, clauses};
-use super::facts::Asked;
+use super::difference::{Clause, Comparison, Effect, clauses};
+use super::facts::PlanView;
 use super::text::severity;
 use super::words::count;
 use crate::exposure::{self, ComparisonSubject, Diff, Exposed};
 use crate::model::Origin;
 use crate::plan::{Change, InstancePlan, Plan, Verdict};
 
-/// Everybody to whom one kind of thing happens.
+/// The groups with one kind of change.
 pub(super) struct Part {
-    pub(super) words: Words,
+    pub(super) words: SectionWords,
     /// The widest first.
     pub(super) groups: Vec<Group>,
 }
 
-/// What a part is called.
+/// The headings of a part.
 #[derive(Clone, Copy)]
-pub(super) struct Words {
-    /// What happens, or what is the case.
+pub(super) struct SectionWords {
+    /// The heading.
     pub(super) title: &'static str,
-    /// The same of instances, before their number and behind it.
+    /// The same in a sentence, before and after the number of instances.
     pub(super) sentence: (&'static str, &'static str),
-    /// The heading of those who get in or do not.
-    pub(super) who: &'static str,
-    /// The heading of where that comes from; `None` where it is not told.
-    pub(super) because: Option<&'static str>,
-    /// Whether more get in than should, or than before.
+    /// The heading of the sources.
+    pub(super) source_heading: &'static str,
+    /// The heading of the causes; `None` where there is no such column.
+    pub(super) cause_heading: Option<&'static str>,
+    /// How important the part is.
     pub(super) weight: Weight,
 }
 
-/// How much a reader has to look at a part.
+/// The importance of a part, the highest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Weight {
     /// More get in: always told, and in full where there is room.
@@ -49,62 +49,62 @@ pub(super) enum Weight {
     Narrower,
 }
 
-const OPENS: Words = Words {
+const OPENS: SectionWords = SectionWords {
     title: "Opens",
     sentence: ("Opens something on", "open something"),
-    who: "who gets in",
-    because: Some("declared at"),
+    source_heading: "who gets in",
+    cause_heading: Some("declared at"),
     weight: Weight::Wider,
 };
 
-const CLOSES: Words = Words {
+const CLOSES: SectionWords = SectionWords {
     title: "Closes",
     sentence: ("Closes something on", "close something"),
-    who: "who does not get in any more",
-    because: None,
+    source_heading: "who does not get in any more",
+    cause_heading: None,
     weight: Weight::Narrower,
 };
 
-const ALLOWS_MORE: Words = Words {
+const ALLOWS_MORE: SectionWords = SectionWords {
     title: "Live allows more than declared",
     sentence: (
         "Live allows more than declared on",
         "allow more than declared",
     ),
-    who: "who gets in",
-    because: None,
+    source_heading: "who gets in",
+    cause_heading: None,
     weight: Weight::Wider,
 };
 
-const LACKS: Words = Words {
+const LACKS: SectionWords = SectionWords {
     title: "Live lacks",
     sentence: ("Live lacks something on", "lack something"),
-    who: "who does not get in",
-    because: Some("declared at"),
+    source_heading: "who does not get in",
+    cause_heading: Some("declared at"),
     weight: Weight::Lacks,
 };
 
-const DOUBT: Words = Words {
+const DOUBT: SectionWords = SectionWords {
     title: "In doubt",
     sentence: ("What is open now is in doubt on", "are in doubt"),
-    who: "who perhaps gets in now",
-    because: None,
+    source_heading: "who perhaps gets in now",
+    cause_heading: None,
     weight: Weight::Doubt,
 };
 
-/// Instances to which the same happens.
+/// Instances with equal access.
 pub(super) struct Group {
     pub(super) members: Vec<ComparisonSubject>,
-    /// Under which condition, or why it stays so.
+    /// The condition, or why nothing is written.
     pub(super) aside: Option<String>,
     /// Who reaches what.
     pub(super) lines: Vec<String>,
-    /// Where it comes from, and why that is there.
+    /// The lines of the configuration, each with its `why`.
     pub(super) causes: Vec<(String, Option<String>)>,
 }
 
 impl Part {
-    /// Those to whom it happens, counted: `2 instances and 1 group`.
+    /// The number of its subjects: `2 instances and 1 group`.
     pub(super) fn subjects(&self) -> String {
         subjects(self.groups.iter().flat_map(|group| &group.members))
     }
@@ -121,73 +121,75 @@ pub(super) fn subjects<'a>(all: impl Iterator<Item = &'a ComparisonSubject>) -> 
     counts.join(" and ")
 }
 
-/// What a plan does, or how live differs, in the order in which it matters; no part is empty.
-pub(super) fn of_plan(plan: &Plan, asked: Asked<'_>) -> Vec<Part> {
-    let gained = |instance: &InstancePlan| all_of(&instance.exposure.gained);
-    let lost = |instance: &InstancePlan| all_of(&instance.exposure.lost);
+/// The parts of a plan or of drift, the most important first; none is empty.
+pub(super) fn of_plan(plan: &Plan, view: PlanView<'_>) -> Vec<Part> {
+    let gained = |instance: &InstancePlan| only_gained(&instance.exposure.gained);
+    let lost = |instance: &InstancePlan| only_gained(&instance.exposure.lost);
     let in_doubt = |instance: &InstancePlan| {
         if instance.before.is_certain() {
             return Diff::default();
         }
         Diff::gaining(&instance.reach_before().doubt(), instance.family())
     };
-    let (gains, loses) = match asked {
-        Asked::Plan => (OPENS, CLOSES),
-        Asked::Drift | Asked::DriftOf(_) => (LACKS, ALLOWS_MORE),
+    let (gains, loses) = match view {
+        PlanView::Plan => (OPENS, CLOSES),
+        PlanView::Drift | PlanView::InventoryDrift(_) => (LACKS, ALLOWS_MORE),
     };
-    in_order([
-        Part::of(plan, gains, &gained),
-        Part::of(plan, loses, &lost),
-        Part::of(plan, DOUBT, &in_doubt),
+    sort_parts([
+        Part::from_plan(plan, gains, &gained),
+        Part::from_plan(plan, loses, &lost),
+        Part::from_plan(plan, DOUBT, &in_doubt),
     ])
 }
 
-/// What lies between two documents, in the order in which it matters; no part is empty.
-pub(super) fn of_comparison(of: &Comparison<'_>) -> Vec<Part> {
-    let part = |way, words| Part {
+/// The parts of a comparison, the most important first; none is empty.
+pub(super) fn of_comparison(comparison: &Comparison<'_>) -> Vec<Part> {
+    let part = |effect, words| Part {
         words,
-        groups: alike(of, way),
+        groups: group_compared(comparison, effect),
     };
-    in_order([
-        part(Way::Opens, OPENS.because_of("because of")),
-        part(Way::Closes, CLOSES.because_of("it was open by")),
-        part(Way::Doubt, DOUBT.because_of("because of")),
+    sort_parts([
+        part(Effect::Opens, OPENS.with_cause_heading("because of")),
+        part(Effect::Closes, CLOSES.with_cause_heading("it was open by")),
+        part(Effect::Doubt, DOUBT.with_cause_heading("because of")),
     ])
 }
 
-fn in_order(parts: [Part; 3]) -> Vec<Part> {
+fn sort_parts(parts: [Part; 3]) -> Vec<Part> {
     let mut parts: Vec<Part> = parts.into();
     parts.retain(|part| !part.groups.is_empty());
     parts.sort_by_key(|part| part.words.weight);
     parts
 }
 
-impl Words {
-    fn because_of(self, heading: &'static str) -> Self {
+impl SectionWords {
+    fn with_cause_heading(self, heading: &'static str) -> Self {
         Self {
-            because: Some(heading),
+            cause_heading: Some(heading),
             ..self
         }
     }
 }
 
 impl Part {
-    /// Of a plan, with what is told of each instance.
-    fn of(plan: &Plan, words: Words, told: &dyn Fn(&InstancePlan) -> Diff) -> Self {
+    /// A part of a plan with the access that `told` returns for each instance.
+    fn from_plan(plan: &Plan, words: SectionWords, told: &dyn Fn(&InstancePlan) -> Diff) -> Self {
         let mut alike: BTreeMap<(Vec<String>, Option<&str>), Vec<&InstancePlan>> = BTreeMap::new();
         for instance in &plan.instances {
             let lines = told(instance).lines().gained;
             let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
             if !lines.is_empty() {
-                let same = alike.entry((lines, unwritten(instance))).or_default();
+                let same = alike
+                    .entry((lines, unwritten_reason(instance)))
+                    .or_default();
                 same.push(instance);
             }
         }
         let mut alike: Vec<_> = alike.into_iter().collect();
         alike.sort_by_cached_key(|(_, instances)| Reverse(severity(&told(instances[0]))));
         let group = |((lines, aside), instances): (_, Vec<&InstancePlan>)| Group {
-            causes: match words.because {
-                Some(_) => declared(&instances),
+            causes: match words.cause_heading {
+                Some(_) => declared_causes(&instances),
                 None => Vec::new(),
             },
             members: instances.iter().copied().map(subject).collect(),
@@ -205,7 +207,7 @@ fn subject(instance: &InstancePlan) -> ComparisonSubject {
     ComparisonSubject::Instance(instance.instance.id.clone())
 }
 
-fn all_of(boxes: &[Exposed]) -> Diff {
+fn only_gained(boxes: &[Exposed]) -> Diff {
     Diff {
         gained: boxes.to_vec(),
         lost: Vec::new(),
@@ -213,7 +215,7 @@ fn all_of(boxes: &[Exposed]) -> Diff {
 }
 
 /// Why a difference will not be written.
-fn unwritten(instance: &InstancePlan) -> Option<&'static str> {
+fn unwritten_reason(instance: &InstancePlan) -> Option<&'static str> {
     match instance.verdict {
         Verdict::Observed => Some("only observed"),
         Verdict::Refused { .. } => Some("refused"),
@@ -222,7 +224,7 @@ fn unwritten(instance: &InstancePlan) -> Option<&'static str> {
 }
 
 /// The lines that open it.
-fn declared(instances: &[&InstancePlan]) -> Vec<(String, Option<String>)> {
+fn declared_causes(instances: &[&InstancePlan]) -> Vec<(String, Option<String>)> {
     let mut places = BTreeSet::new();
     for instance in instances {
         let opens = |change: &&Change| {
@@ -238,12 +240,16 @@ fn declared(instances: &[&InstancePlan]) -> Vec<(String, Option<String>)> {
     places.into_iter().map(texts).collect()
 }
 
-/// Those to which the same happens, everyone first, then by their first members.
-fn alike(of: &Comparison<'_>, way: Way) -> Vec<Group> {
+/// Groups the subjects of a comparison by equal clauses: everyone first, then by the first member.
+fn group_compared(comparison: &Comparison<'_>, effect: Effect) -> Vec<Group> {
     let mut alike: BTreeMap<(Option<&str>, Vec<String>), Group> = BTreeMap::new();
-    for compared in of.all.iter().filter(|compared| !compared.is_equal()) {
-        let mut clauses = clauses(compared, of.words);
-        clauses.retain(|clause| clause.way == way);
+    for compared in comparison
+        .all
+        .iter()
+        .filter(|compared| !compared.is_equal())
+    {
+        let mut clauses = clauses(compared, comparison.words);
+        clauses.retain(|clause| clause.effect == effect);
         if clauses.is_empty() {
             continue;
         }

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::words::{span, thousands};
+use super::words::{join_and, span, thousands};
 use crate::model::InstanceId;
 use crate::strings;
 
@@ -13,16 +13,16 @@ use crate::strings;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
     /// Those that were made, by name of the action.
-    pub made: Vec<Made>,
+    pub made: Vec<CallsMade>,
     /// Those that carrying out the plan takes, if nothing unusual happens.
-    pub needed: Needed,
+    pub needed: CallsNeeded,
     /// Instances whose rules were seen in a list and nowhere else.
     pub only_listed: BTreeSet<InstanceId>,
 }
 
 /// The calls of one action.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Made {
+pub struct CallsMade {
     /// Such as `GetInstances`.
     pub action: String,
     /// With what was asked for.
@@ -37,7 +37,7 @@ pub struct Made {
 
 /// What carrying out a plan takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Needed {
+pub struct CallsNeeded {
     /// Calls that write.
     pub writes: u64,
     /// Calls that read, before the writes and after them.
@@ -58,7 +58,7 @@ const NAMES: usize = 10;
 /// will have to wait.
 pub(crate) fn lines(cost: &Cost, to_apply: bool) -> Vec<String> {
     let mut lines = Vec::new();
-    let Needed {
+    let CallsNeeded {
         writes,
         reads,
         least,
@@ -73,7 +73,7 @@ pub(crate) fn lines(cost: &Cost, to_apply: bool) -> Vec<String> {
         });
         let made: Vec<String> = made.collect();
         if !made.is_empty() {
-            lines.push(format!("Asked {}.", listing(&made)));
+            lines.push(format!("Asked {}.", join_and(&made)));
         }
     }
     if to_apply && *least >= MATTERS {
@@ -119,21 +119,12 @@ fn big(n: u64) -> String {
     thousands(usize::try_from(n).unwrap_or(usize::MAX))
 }
 
-/// `a`, `a and b`, `a, b and c`.
-fn listing(words: &[String]) -> String {
-    match words {
-        [] => String::new(),
-        [one] => one.clone(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn made(action: &str, answered: u64, least: u64) -> Made {
-        Made {
+    fn made(action: &str, answered: u64, least: u64) -> CallsMade {
+        CallsMade {
             action: action.to_owned(),
             answered,
             throttled: 0,
@@ -153,7 +144,7 @@ mod tests {
         };
         let asked = "Asked 1,000 GetInstancePortStates and 3 GetInstances.";
         assert_eq!(lines(&cost, true), [asked]);
-        cost.needed = Needed {
+        cost.needed = CallsNeeded {
             writes: 1,
             reads: 2_000,
             least: Duration::from_secs(198),

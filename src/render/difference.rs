@@ -1,8 +1,7 @@
-//! What lies between two documents, for people: `diff` in words, which are a text here and a comment in `markdown`.
+//! The text of `diff`; `markdown` and `html` use its clauses.
 //!
-//! Owns the words: one sentence where one line of the configuration is behind it all, else a headline and a line for
-//! everything that opens or closes, with the rule that causes it. Instances that change alike are told together. Does not
-//! leave an instance out.
+//! **Owns** the words: one sentence where all changes have one cause, else a headline and a line for each change of access
+//! with the rule that causes it. Instances with equal changes share a block. **Does not** leave an instance out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -12,7 +11,7 @@ use time::OffsetDateTime;
 
 use super::json::{Problem, Run};
 use super::names::{self, Names};
-use super::words::{count, sanitize};
+use super::words::{count, join_and, sanitize};
 use crate::exposure::{
     Compared, ComparedDocument, ComparisonSubject, Direction, DocumentFirewall, Doubtful, Line,
     RuleRef,
@@ -85,9 +84,9 @@ pub(super) struct Block<'a> {
     pub(super) members: Vec<&'a ComparisonSubject>,
 }
 
-/// What happens to access.
+/// The effect on access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Way {
+pub(super) enum Effect {
     /// It opens.
     Opens,
     /// It closes.
@@ -99,36 +98,36 @@ pub(super) enum Way {
 /// Ports that open or close to the same sources for the same reason, or that are in doubt.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Clause {
-    pub(super) way: Way,
+    pub(super) effect: Effect,
     pub(super) whats: Vec<String>,
     pub(super) who: String,
     pub(super) causes: Vec<String>,
 }
 
 /// The whole comparison.
-pub fn text(of: &Comparison<'_>) -> String {
-    let all = of.all;
+pub fn text(comparison: &Comparison<'_>) -> String {
+    let all = comparison.all;
     let equal: Vec<&ComparisonSubject> = all
         .iter()
         .filter(|compared| compared.is_equal())
         .map(|compared| &compared.subject)
         .collect();
-    let blocks = blocks(all, of.words);
+    let blocks = blocks(all, comparison.words);
     if let Some(sentence) = one_sentence(&blocks, equal.len()) {
         return sentence + &undeclared(all);
     }
     let mut text = String::new();
     for block in &blocks {
-        list(&mut text, block);
+        write_block(&mut text, block);
     }
     if !equal.is_empty() {
-        let _ = writeln!(text, "equal: {}", places(&equal).join(", "));
+        let _ = writeln!(text, "equal: {}", subject_names(&equal).join(", "));
     }
     text.push_str(&undeclared(all));
     for line in undecided(all) {
         let _ = writeln!(text, "undecided: {line}");
     }
-    let _ = writeln!(text, "{BOLD}Diff:{BOLD:#} {}", summary(of));
+    let _ = writeln!(text, "{BOLD}Diff:{BOLD:#} {}", summary(comparison));
     text
 }
 
@@ -144,13 +143,13 @@ pub fn undecided(all: &[Compared]) -> Vec<String> {
         }
     }
     let line = |(what, subjects): (&str, Vec<&ComparisonSubject>)| {
-        let mut names = places(&subjects);
+        let mut names = subject_names(&subjects);
         if names.len() > NAMED {
             let more = format!("{} more", names.len() - NAMED);
             names.truncate(NAMED);
             names.push(more);
         }
-        format!("{}: not known {}", listed(&names), sanitize(what))
+        format!("{}: not known {}", join_and(&names), sanitize(what))
     };
     open.into_iter().map(line).collect()
 }
@@ -159,7 +158,7 @@ pub fn undecided(all: &[Compared]) -> Vec<String> {
 pub(super) fn one_sentence(blocks: &[Block<'_>], equal: usize) -> Option<String> {
     match blocks {
         // "The others" would be those of the sentence.
-        [block] if block.is_one_sentence() && (equal == 0 || !block.is_general()) => {
+        [block] if block.is_one_sentence() && (equal == 0 || !block.has_group_subject()) => {
             Some(sentence(block, equal))
         }
         _ => None,
@@ -180,14 +179,14 @@ fn undeclared(all: &[Compared]) -> String {
         }
         let which = which.as_str();
         let _ = writeln!(text, "note: not declared on the {which} side{consequence}:");
-        let _ = writeln!(text, "      {}", places(&subjects).join(", "));
+        let _ = writeln!(text, "      {}", subject_names(&subjects).join(", "));
     }
     text
 }
 
 /// The headline.
-pub(super) fn summary(of: &Comparison<'_>) -> String {
-    let all = of.all;
+pub(super) fn summary(comparison: &Comparison<'_>) -> String {
+    let all = comparison.all;
     let distinct = |is: &dyn Fn(&Compared) -> bool| -> (usize, usize) {
         let subjects: BTreeSet<&ComparisonSubject> = all
             .iter()
@@ -225,22 +224,22 @@ pub(super) fn summary(of: &Comparison<'_>) -> String {
     };
     let ((all_instances, _), (instances, groups)) = (distinct(&|_| true), distinct(told));
     let mut of_all = vec![(instances, count(all_instances, "instance"))];
-    if of.groups > 0 {
-        of_all.push((groups, count(of.groups, "group")));
+    if comparison.groups > 0 {
+        of_all.push((groups, count(comparison.groups, "group")));
     }
-    if all.is_empty() && of.groups == 0 {
+    if all.is_empty() && comparison.groups == 0 {
         return "neither side says anything of an instance that could be compared.".to_owned();
     }
     if parts.is_empty() {
         let of_all: Vec<String> = of_all.into_iter().map(|(_, all)| all).collect();
-        return format!("no difference in meaning on {}.", listed(&of_all));
+        return format!("no difference in meaning on {}.", join_and(&of_all));
     }
     of_all.retain(|(n, _)| *n > 0);
     let of_all: Vec<String> = of_all
         .iter()
         .map(|(n, all)| format!("{n} of {all}"))
         .collect();
-    let of_all = listed(&of_all);
+    let of_all = join_and(&of_all);
     match (certain, instances + groups) {
         (false, _) => format!("{of_all} in doubt."),
         (true, 1) => format!("{of_all} differs: {}.", parts.join(", ")),
@@ -280,11 +279,11 @@ pub(super) fn blocks<'a>(all: &'a [Compared], words: Vocabulary<'_>) -> Vec<Bloc
 /// What opens on an instance, then what closes, then what is in doubt.
 pub(super) fn clauses(compared: &Compared, Vocabulary { old, new }: Vocabulary<'_>) -> Vec<Clause> {
     let lines = compared.diff.lines();
-    let mut clauses = of_side(&lines.gained, &compared.after, Way::Opens, [new, old]);
-    clauses.extend(of_side(
+    let mut clauses = side_clauses(&lines.gained, &compared.after, Effect::Opens, [new, old]);
+    clauses.extend(side_clauses(
         &lines.lost,
         &compared.before,
-        Way::Closes,
+        Effect::Closes,
         [old, new],
     ));
     clauses.extend(compared.doubts().map(|(which, doubt)| {
@@ -292,13 +291,13 @@ pub(super) fn clauses(compared: &Compared, Vocabulary { old, new }: Vocabulary<'
             ComparedDocument::Old => [old, new],
             ComparedDocument::New => [new, old],
         };
-        in_doubt(which, doubt, names)
+        doubt_clause(which, doubt, names)
     }));
     clauses
 }
 
 /// What an entry that cannot be read for certain may let in.
-fn in_doubt(which: ComparedDocument, doubt: &Doubtful, names: [&Names; 2]) -> Clause {
+fn doubt_clause(which: ComparedDocument, doubt: &Doubtful, names: [&Names; 2]) -> Clause {
     let Doubtful {
         entry,
         why,
@@ -307,12 +306,12 @@ fn in_doubt(which: ComparedDocument, doubt: &Doubtful, names: [&Names; 2]) -> Cl
     } = doubt;
     let what = match key {
         &Key::ALL => "all protocols".to_owned(),
-        key => names::what(&key.to_string(), names),
+        key => names::port_name(&key.to_string(), names),
     };
     Clause {
-        way: Way::Doubt,
+        effect: Effect::Doubt,
         whats: vec![what],
-        who: names::sources(sources, names),
+        who: names::source_name(sources, names),
         causes: vec![format!(
             "`{}` on the {} side: {}",
             sanitize(entry),
@@ -322,10 +321,15 @@ fn in_doubt(which: ComparedDocument, doubt: &Doubtful, names: [&Names; 2]) -> Cl
     }
 }
 
-fn of_side(lines: &[Line], side: &DocumentFirewall, way: Way, names: [&Names; 2]) -> Vec<Clause> {
+fn side_clauses(
+    lines: &[Line],
+    side: &DocumentFirewall,
+    effect: Effect,
+    names: [&Names; 2],
+) -> Vec<Clause> {
     let mut merged: Vec<(&Sources, Clause)> = Vec::new();
     for line in lines {
-        let what = names::what(&line.what, names);
+        let what = names::port_name(&line.what, names);
         let causes = causes(line, side);
         let same = merged
             .iter_mut()
@@ -335,9 +339,9 @@ fn of_side(lines: &[Line], side: &DocumentFirewall, way: Way, names: [&Names; 2]
             None => merged.push((
                 &line.sources,
                 Clause {
-                    way,
+                    effect,
                     whats: vec![what],
-                    who: names::sources(&line.sources, names),
+                    who: names::source_name(&line.sources, names),
                     causes,
                 },
             )),
@@ -374,20 +378,20 @@ fn causes(line: &Line, side: &DocumentFirewall) -> Vec<String> {
 }
 
 impl Block<'_> {
-    fn is_general(&self) -> bool {
+    fn has_group_subject(&self) -> bool {
         let mut members = self.members.iter();
         members.any(|subject| matches!(subject, ComparisonSubject::Every(_)))
     }
 
     /// Whether what opens has one cause, what closes has one, and a sentence can hold it.
     fn is_one_sentence(&self) -> bool {
-        let of = |way: Way| {
-            let clauses = self.clauses.iter().filter(|c| c.way == way);
+        let has_one_cause = |effect: Effect| {
+            let clauses = self.clauses.iter().filter(|c| c.effect == effect);
             let causes: BTreeSet<&[String]> = clauses.map(|c| &c.causes[..]).collect();
             causes.len() <= 1 && causes.iter().all(|causes| causes.len() <= 1)
         };
         let certain = self.direction.is_some() && self.clauses.len() <= CLAUSES;
-        certain && of(Way::Opens) && of(Way::Closes)
+        certain && has_one_cause(Effect::Opens) && has_one_cause(Effect::Closes)
     }
 
     /// Its condition, as it follows what it is the condition of.
@@ -405,8 +409,12 @@ fn sentence(block: &Block<'_>, equal: usize) -> String {
         "are"
     };
     let mut parts = Vec::new();
-    for way in [Way::Opens, Way::Closes] {
-        let clauses: Vec<&Clause> = block.clauses.iter().filter(|c| c.way == way).collect();
+    for effect in [Effect::Opens, Effect::Closes] {
+        let clauses: Vec<&Clause> = block
+            .clauses
+            .iter()
+            .filter(|c| c.effect == effect)
+            .collect();
         for (at, clause) in clauses.iter().enumerate() {
             let mut part = clause.words();
             if at + 1 == clauses.len()
@@ -424,8 +432,8 @@ fn sentence(block: &Block<'_>, equal: usize) -> String {
     };
     format!(
         "{BOLD}{}{BOLD:#} {is} {}{}: {}{others}.\n",
-        listed(&places(&block.members)),
-        direction(block.direction),
+        join_and(&subject_names(&block.members)),
+        direction_text(block.direction),
         block.condition(),
         parts.join("; "),
     )
@@ -434,32 +442,32 @@ fn sentence(block: &Block<'_>, equal: usize) -> String {
 impl Clause {
     fn words(&self) -> String {
         let one = matches!(&self.whats[..], [what] if !what.ends_with("protocols") && !what.contains(", "));
-        let verb = match (self.way, one) {
-            (Way::Opens, true) => "opens",
-            (Way::Opens, false) => "open",
-            (Way::Closes, true) => "closes",
-            (Way::Closes, false) => "close",
-            (Way::Doubt, true) => "is perhaps open",
-            (Way::Doubt, false) => "are perhaps open",
+        let verb = match (self.effect, one) {
+            (Effect::Opens, true) => "opens",
+            (Effect::Opens, false) => "open",
+            (Effect::Closes, true) => "closes",
+            (Effect::Closes, false) => "close",
+            (Effect::Doubt, true) => "is perhaps open",
+            (Effect::Doubt, false) => "are perhaps open",
         };
-        format!("{} {verb} to {}", listed(&self.whats), self.who)
+        format!("{} {verb} to {}", join_and(&self.whats), self.who)
     }
 }
 
 /// A headline and a line for each clause.
-fn list(text: &mut String, block: &Block<'_>) {
-    let names = places(&block.members).join(", ");
+fn write_block(text: &mut String, block: &Block<'_>) {
+    let names = subject_names(&block.members).join(", ");
     let _ = writeln!(
         text,
         "{BOLD}{names}{BOLD:#}{}: {}",
         block.condition(),
-        direction(block.direction)
+        direction_text(block.direction)
     );
     for clause in &block.clauses {
-        let (sign, style) = match clause.way {
-            Way::Opens => ('+', GAIN),
-            Way::Closes => ('-', LOSS),
-            Way::Doubt => ('?', DOUBT),
+        let (sign, style) = match clause.effect {
+            Effect::Opens => ('+', GAIN),
+            Effect::Closes => ('-', LOSS),
+            Effect::Doubt => ('?', DOUBT),
         };
         let _ = write!(
             text,
@@ -474,20 +482,11 @@ fn list(text: &mut String, block: &Block<'_>) {
     }
 }
 
-fn direction(direction: Option<Direction>) -> String {
+fn direction_text(direction: Option<Direction>) -> String {
     direction.map_or_else(|| "in doubt".to_owned(), |direction| direction.to_string())
 }
 
-/// `a`, `a and b`, `a, b and c`.
-fn listed(texts: &[String]) -> String {
-    match texts {
-        [] => String::new(),
-        [only] => only.clone(),
-        [most @ .., last] => format!("{} and {last}", most.join(", ")),
-    }
-}
-
-fn places(subjects: &[&ComparisonSubject]) -> Vec<String> {
+fn subject_names(subjects: &[&ComparisonSubject]) -> Vec<String> {
     subjects
         .iter()
         .enumerate()

@@ -113,7 +113,7 @@ impl Explanation<'_> {
     }
 
     /// Says of what is desired that live rules are part of it.
-    pub(super) fn additive(&self) -> &'static str {
+    pub(super) fn mode_suffix(&self) -> &'static str {
         match self.mode {
             Some(Mode::Additive) => " (additive)",
             _ => "",
@@ -137,21 +137,24 @@ impl Explanation<'_> {
         if !still_open.is_empty() {
             return Some(still_open.join("; "));
         }
-        let lines = self.part(side);
+        let lines = self.allowed_lines(side);
         let stays = |line: &Line| side.causes(line).iter().any(|said| said.origin.is_none());
-        (lines.iter().any(stays) || !self.perhaps(side).is_empty()).then(|| {
+        (lines.iter().any(stays) || !self.doubtful_lines(side).is_empty()).then(|| {
             "what is live only stays: declare it, or close it by naming it in `absent`".to_owned()
         })
     }
 
     /// The part of the question that gets in for certain.
-    pub(super) fn part(&self, side: &DocumentFirewall) -> Vec<Line> {
+    pub(super) fn allowed_lines(&self, side: &DocumentFirewall) -> Vec<Line> {
         let part = side.reach.certain.intersection(self.asked);
         Diff::gaining(&part, side.reach.family).lines().gained
     }
 
     /// The part that gets in perhaps, with the entries that are in doubt.
-    pub(super) fn perhaps<'s>(&self, side: &'s DocumentFirewall) -> Vec<(Line, &'s Doubtful)> {
+    pub(super) fn doubtful_lines<'s>(
+        &self,
+        side: &'s DocumentFirewall,
+    ) -> Vec<(Line, &'s Doubtful)> {
         let family = side.reach.family;
         let lines = |doubt: &'s Doubtful| {
             let part = doubt.effective(family).intersection(self.asked);
@@ -190,11 +193,11 @@ impl Explanation<'_> {
 }
 
 /// The answer for people.
-pub fn text(of: &Explanation<'_>) -> String {
-    let question = question(of.from, of.to);
-    let mut text = format!("{}: {question}\n", sanitize(&of.id.to_string()));
-    text.push_str(&body(&[of], true));
-    if let Some(change) = of.change() {
+pub fn text(explanation: &Explanation<'_>) -> String {
+    let question = question(explanation.from, explanation.to);
+    let mut text = format!("{}: {question}\n", sanitize(&explanation.id.to_string()));
+    text.push_str(&body(&[explanation], true));
+    if let Some(change) = explanation.change() {
         let _ = writeln!(text, "  to let all of it in: {change}");
     }
     text
@@ -215,23 +218,23 @@ const PLACES_SHOWN: usize = 4;
 /// What holds of each of these instances, of which all but the places of rules is the same; without any place where it is
 /// looked for whether it is.
 fn body(all: &[&Explanation<'_>], has_places: bool) -> String {
-    let of = all[0];
+    let explanation = all[0];
     let mut text = String::new();
-    let (live, desired) = of.verdicts();
-    match of.live {
+    let (live, desired) = explanation.verdicts();
+    match explanation.live {
         Err(why) => {
             let _ = writeln!(text, "  live: not known: {}", sanitize(&why.to_string()));
         }
         Ok(side) => {
-            let _ = writeln!(text, "  live:{}", of.words(live));
+            let _ = writeln!(text, "  live:{}", explanation.words(live));
             let sides = all.iter().filter_map(|one| one.live.ok());
             let sides: Vec<&DocumentFirewall> = sides.filter(|_| has_places).collect();
-            lines(&mut text, of, side, &sides, "rule");
+            lines(&mut text, explanation, side, &sides, "rule");
         }
     }
-    match of.desired {
+    match explanation.desired {
         None => {
-            let undecided = of.undecided.map(|why| sanitize(&why.reason));
+            let undecided = explanation.undecided.map(|why| sanitize(&why.reason));
             let words = undecided.map_or_else(
                 || "not in the configuration".to_owned(),
                 |why| format!("not known: {why}"),
@@ -239,13 +242,18 @@ fn body(all: &[&Explanation<'_>], has_places: bool) -> String {
             let _ = writeln!(text, "  desired: {words}");
         }
         Some(side) => {
-            let _ = writeln!(text, "  desired{}:{}", of.additive(), of.words(desired));
+            let _ = writeln!(
+                text,
+                "  desired{}:{}",
+                explanation.mode_suffix(),
+                explanation.words(desired)
+            );
             let sides = all.iter().filter_map(|one| one.desired);
             let sides: Vec<&DocumentFirewall> = sides.filter(|_| has_places).collect();
-            lines(&mut text, of, side, &sides, "live rule");
+            lines(&mut text, explanation, side, &sides, "live rule");
         }
     }
-    if let Some(note) = of.note() {
+    if let Some(note) = explanation.note() {
         let _ = writeln!(text, "  note: {}", sanitize(&note));
     }
     text
@@ -254,20 +262,20 @@ fn body(all: &[&Explanation<'_>], has_places: bool) -> String {
 /// The part of the question that gets in, with the rules of all `sides`; `rule` is what a rule without a line is.
 fn lines(
     text: &mut String,
-    of: &Explanation<'_>,
+    explanation: &Explanation<'_>,
     side: &DocumentFirewall,
     sides: &[&DocumentFirewall],
     rule: &str,
 ) {
-    let names = [of.names, of.names];
+    let names = [explanation.names, explanation.names];
     let said = |line: &Line| {
-        let what = names::what(&line.what, names);
-        format!("{what} from {}", names::sources(&line.sources, names))
+        let what = names::port_name(&line.what, names);
+        format!("{what} from {}", names::source_name(&line.sources, names))
     };
-    for line in of.part(side) {
+    for line in explanation.allowed_lines(side) {
         let mut causes: Vec<String> = Vec::new();
         for said in sides.iter().flat_map(|side| side.causes(&line)) {
-            let words = cause_words(said, rule);
+            let words = cause_text(said, rule);
             if !causes.contains(&words) {
                 causes.push(words);
             }
@@ -279,7 +287,7 @@ fn lines(
         }
         let _ = writeln!(text, "    {}, by {}", said(&line), causes.join(", "));
     }
-    for (line, doubt) in of.perhaps(side) {
+    for (line, doubt) in explanation.doubtful_lines(side) {
         let _ = writeln!(
             text,
             "    perhaps {}, by `{}`: {}",
@@ -291,7 +299,7 @@ fn lines(
 }
 
 /// Where a rule stands and why, or what it opens where it stands nowhere, which `rule` is the word for.
-pub(super) fn cause_words(said: &RuleRef, rule: &str) -> String {
+pub(super) fn cause_text(said: &RuleRef, rule: &str) -> String {
     let why = said.why.as_deref().map(sanitize);
     let why = why.map_or_else(String::new, |why| format!(" ({why})"));
     match &said.origin {
@@ -349,25 +357,25 @@ struct Unlisted<'a> {
 struct State<'a> {
     /// How much of what was asked gets in; `perhaps`: only by an entry that cannot be read for certain.
     allowed: Option<Allowed>,
-    access: Vec<Certain<'a>>,
-    perhaps: Vec<Doubted<'a>>,
+    access: Vec<AllowedAccess<'a>>,
+    perhaps: Vec<DoubtfulAccess<'a>>,
 }
 
 /// A part of what was asked that gets in.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-struct Certain<'a> {
+struct AllowedAccess<'a> {
     /// Such as `tcp/22`, or `all protocols`.
     what: String,
     #[serde(flatten)]
     sources: Sources,
-    causes: Vec<Because<'a>>,
+    causes: Vec<RuleCause<'a>>,
 }
 
 /// A part of what was asked that may get in, by a live entry that cannot be read for certain.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-struct Doubted<'a> {
+struct DoubtfulAccess<'a> {
     /// Such as `tcp/22`, or `all protocols`.
     what: String,
     #[serde(flatten)]
@@ -381,7 +389,7 @@ struct Doubted<'a> {
 /// A rule that lets a part of it in. A live rule has no origin.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-struct Because<'a> {
+struct RuleCause<'a> {
     rule: String,
     origin: Option<&'a Origin>,
     why: Option<&'a str>,
@@ -391,12 +399,12 @@ struct Because<'a> {
 ///
 /// # Panics
 /// Never: the shape has no map with keys that are not strings.
-pub fn json(of: &Answers<'_>) -> String {
-    let unlisted = of.unlisted.iter();
+pub fn json(answers: &Answers<'_>) -> String {
+    let unlisted = answers.unlisted.iter();
     let document = Document {
-        from: of.from,
-        to: of.to,
-        instances: of.all.iter().map(answer).collect(),
+        from: answers.from,
+        to: answers.to,
+        instances: answers.all.iter().map(answer).collect(),
         unlisted: unlisted
             .map(|(site, reason)| Unlisted { site, reason })
             .collect(),
@@ -407,41 +415,52 @@ pub fn json(of: &Answers<'_>) -> String {
     text
 }
 
-fn answer<'a>(of: &'a Explanation<'a>) -> Answer<'a> {
-    let (live, desired) = of.verdicts();
+fn answer<'a>(explanation: &'a Explanation<'a>) -> Answer<'a> {
+    let (live, desired) = explanation.verdicts();
     Answer {
-        instance: of.id,
-        live: of.live.ok().map(|side| state(of, side, live)),
-        unreadable: of.live.err(),
-        desired: of.desired.map(|side| state(of, side, desired)),
-        undecided: of.undecided,
-        mode: of.mode,
-        note: of.note(),
-        change: of.change(),
+        instance: explanation.id,
+        live: explanation
+            .live
+            .ok()
+            .map(|side| state(explanation, side, live)),
+        unreadable: explanation.live.err(),
+        desired: explanation
+            .desired
+            .map(|side| state(explanation, side, desired)),
+        undecided: explanation.undecided,
+        mode: explanation.mode,
+        note: explanation.note(),
+        change: explanation.change(),
     }
 }
 
 fn state<'a>(
-    of: &Explanation<'_>,
+    explanation: &Explanation<'_>,
     side: &'a DocumentFirewall,
     allowed: Option<Allowed>,
 ) -> State<'a> {
-    let because = |said: &'a RuleRef| Because {
+    let because = |said: &'a RuleRef| RuleCause {
         rule: said.key.to_string(),
         origin: said.origin.as_ref(),
         why: said.why.as_deref(),
     };
-    let certain = of.part(side).into_iter().map(|line| Certain {
-        causes: side.causes(&line).into_iter().map(because).collect(),
-        what: line.what,
-        sources: line.sources,
-    });
-    let perhaps = of.perhaps(side).into_iter().map(|(line, doubt)| Doubted {
-        what: line.what,
-        sources: line.sources,
-        entry: &doubt.entry,
-        reason: &doubt.why,
-    });
+    let certain = explanation
+        .allowed_lines(side)
+        .into_iter()
+        .map(|line| AllowedAccess {
+            causes: side.causes(&line).into_iter().map(because).collect(),
+            what: line.what,
+            sources: line.sources,
+        });
+    let perhaps = explanation
+        .doubtful_lines(side)
+        .into_iter()
+        .map(|(line, doubt)| DoubtfulAccess {
+            what: line.what,
+            sources: line.sources,
+            entry: &doubt.entry,
+            reason: &doubt.why,
+        });
     State {
         allowed,
         access: certain.collect(),

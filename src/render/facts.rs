@@ -1,6 +1,6 @@
-//! What is known of a run besides its plan: which part it was, what it asked, and what is about to end.
+//! Metadata of a run besides its plan: the shard, the calls, and the rules that end soon.
 //!
-//! Owns the data, which the edge collects. Does not word it.
+//! **Owns** the data, which `cli` collects. **Does not** format it.
 
 use std::collections::BTreeMap;
 
@@ -47,15 +47,15 @@ pub struct Provenance {
     pub digest: Option<Fingerprint>,
 }
 
-/// Which question a plan answers.
+/// How a plan is presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked<'a> {
-    /// What would be done.
+pub enum PlanView<'a> {
+    /// As the changes that `apply` would make.
     Plan,
-    /// Whether live differs.
+    /// As the difference between live and declared rules.
     Drift,
-    /// Whether an inventory differs, which is called so.
-    DriftOf(&'a str),
+    /// The same for the inventory with this name.
+    InventoryDrift(&'a str),
 }
 
 /// How the calls of one action were answered. Each attempt counts.

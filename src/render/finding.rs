@@ -33,7 +33,7 @@ pub enum Level {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rule {
     /// One that every run may meet.
-    Of(Code),
+    Code(Code),
     /// The policy of this name does not hold.
     Policy(String),
 }
@@ -42,7 +42,7 @@ impl Rule {
     /// For programs: the code, and behind it the name of the policy, as in `PW-305/ssh-from-office`.
     pub fn id(&self) -> Cow<'static, str> {
         match self {
-            Self::Of(code) => Cow::Borrowed(code.as_str()),
+            Self::Code(code) => Cow::Borrowed(code.as_str()),
             Self::Policy(name) => Cow::Owned(format!("{}/{name}", Code::Policy)),
         }
     }
@@ -50,7 +50,7 @@ impl Rule {
     /// For people: what it means.
     pub fn about(&self) -> Cow<'static, str> {
         match self {
-            Self::Of(code) => Cow::Borrowed(code.title()),
+            Self::Code(code) => Cow::Borrowed(code.title()),
             Self::Policy(name) => Cow::Owned(format!("The policy `{name}` does not hold")),
         }
     }
@@ -58,7 +58,7 @@ impl Rule {
     /// Its code.
     pub fn code(&self) -> Code {
         match self {
-            Self::Of(code) => *code,
+            Self::Code(code) => *code,
             Self::Policy(_) => Code::Policy,
         }
     }
@@ -115,17 +115,20 @@ impl Finding {
 
 /// Everything of a run that is wrong or odd, the worst first, else in the order of the run.
 pub fn findings(run: &Run<'_>) -> Vec<Finding> {
-    let mut findings = troubles(run);
+    let mut findings = findings_without_policies(run);
     findings.extend(policies::findings(run.violations));
     findings.sort_by_key(|finding| finding.level);
     findings
 }
 
 /// The same without the policies that do not hold.
-pub fn troubles(run: &Run<'_>) -> Vec<Finding> {
+pub fn findings_without_policies(run: &Run<'_>) -> Vec<Finding> {
     let empty = Plan::default();
     let plan = run.plan.unwrap_or(&empty);
-    let refusals = run.refusals.iter().map(|refusal| stopped(plan, refusal));
+    let refusals = run
+        .refusals
+        .iter()
+        .map(|refusal| guard_finding(plan, refusal));
     let mut findings: Vec<Finding> = refusals.chain(others(run)).collect();
     findings.sort_by_key(|finding| finding.level);
     findings
@@ -133,12 +136,12 @@ pub fn troubles(run: &Run<'_>) -> Vec<Finding> {
 
 /// The same without what guards refuse.
 pub(super) fn others(run: &Run<'_>) -> Vec<Finding> {
-    let mut findings = problems(run);
+    let mut findings = problem_findings(run);
     let empty = Plan::default();
     let plan = run.plan.unwrap_or(&empty);
-    findings.extend(plan.instances.iter().filter_map(refused));
-    findings.extend(plan.instances.iter().flat_map(still_open));
-    findings.extend(unseen(plan));
+    findings.extend(plan.instances.iter().filter_map(refused_finding));
+    findings.extend(plan.instances.iter().flat_map(still_open_findings));
+    findings.extend(unreadable_findings(plan));
     for missing in &plan.missing {
         let near = missing.hint.as_deref();
         let message = format!(
@@ -147,8 +150,8 @@ pub(super) fn others(run: &Run<'_>) -> Vec<Finding> {
         );
         findings.push(Finding {
             hint: near.map(|name| format!("did you mean `{}`?", sanitize(name))),
-            location: at(&missing.origin),
-            ..Finding::new(Rule::Of(Code::MissingInstance), Level::Error, message)
+            location: location_of(&missing.origin),
+            ..Finding::new(Rule::Code(Code::MissingInstance), Level::Error, message)
         });
     }
     let results = run.report.map(|report| report.results.as_slice());
@@ -159,13 +162,13 @@ pub(super) fn others(run: &Run<'_>) -> Vec<Finding> {
         let why = result.outcome.reason().unwrap_or_default();
         let message = format!(
             "{}: {}: {}",
-            named(&result.id),
+            instance_name(&result.id),
             result.outcome.status(),
             sanitize(&why)
         );
         findings.push(Finding {
-            location: some_line(plan, Some(&result.id)),
-            ..Finding::new(Rule::Of(Code::NotApplied), Level::Error, message)
+            location: first_line_of(plan, Some(&result.id)),
+            ..Finding::new(Rule::Code(Code::NotApplied), Level::Error, message)
         });
     }
     findings.sort_by_key(|finding| finding.level);
@@ -174,10 +177,12 @@ pub(super) fn others(run: &Run<'_>) -> Vec<Finding> {
 
 /// A note at each line that lets somebody in who did not get in before, with all instances on which it does.
 pub fn openings(plan: &Plan) -> Vec<Finding> {
-    let notes = gains(plan).into_iter().map(|((origin, what, who), on)| {
-        let message = format!("opens {what} to {who} on {}", instances(&on));
-        note(Rule::Of(Code::OpensAccess), Level::Note, message, origin)
-    });
+    let notes = opened_lines(plan)
+        .into_iter()
+        .map(|((origin, what, who), on)| {
+            let message = format!("opens {what} to {who} on {}", instances(&on));
+            finding_at(Rule::Code(Code::OpensAccess), Level::Note, message, origin)
+        });
     notes.collect()
 }
 
@@ -196,20 +201,22 @@ pub fn drift(plan: &Plan) -> Vec<Finding> {
             "live allows more than declared: {line} on {}",
             instances(&on)
         );
-        Finding::new(Rule::Of(Code::LiveAllowsMore), Level::Warning, message)
+        Finding::new(Rule::Code(Code::LiveAllowsMore), Level::Warning, message)
     });
-    let lacks = gains(plan).into_iter().map(|((origin, what, who), on)| {
-        let message = format!("live lacks {what} from {who} on {}", instances(&on));
-        note(Rule::Of(Code::LiveLacks), Level::Note, message, origin)
-    });
+    let lacks = opened_lines(plan)
+        .into_iter()
+        .map(|((origin, what, who), on)| {
+            let message = format!("live lacks {what} from {who} on {}", instances(&on));
+            finding_at(Rule::Code(Code::LiveLacks), Level::Note, message, origin)
+        });
     extra.chain(lacks).collect()
 }
 
 /// What a declared line lets in that was not let in before: the line, the ports, from whom.
-type Gain<'a> = (&'a Origin, String, String);
+type OpenedLine<'a> = (&'a Origin, String, String);
 
-fn gains(plan: &Plan) -> BTreeMap<Gain<'_>, Vec<&InstanceId>> {
-    let mut gains: BTreeMap<Gain<'_>, Vec<&InstanceId>> = BTreeMap::new();
+fn opened_lines(plan: &Plan) -> BTreeMap<OpenedLine<'_>, Vec<&InstanceId>> {
+    let mut gains: BTreeMap<OpenedLine<'_>, Vec<&InstanceId>> = BTreeMap::new();
     for instance in &plan.instances {
         for change in &instance.changes {
             let gained = exposure::subtract(&change.after, &change.before, instance.family());
@@ -231,14 +238,14 @@ fn gains(plan: &Plan) -> BTreeMap<Gain<'_>, Vec<&InstanceId>> {
 /// One by name, several by their number.
 fn instances(ids: &[&InstanceId]) -> String {
     match ids {
-        [one] => named(one),
+        [one] => instance_name(one),
         _ => count(ids.len(), "instance"),
     }
 }
 
-fn note(rule: Rule, level: Level, message: String, origin: &Origin) -> Finding {
+fn finding_at(rule: Rule, level: Level, message: String, origin: &Origin) -> Finding {
     Finding {
-        location: at(origin),
+        location: location_of(origin),
         ..Finding::new(rule, level, message)
     }
 }
@@ -246,7 +253,7 @@ fn note(rule: Rule, level: Level, message: String, origin: &Origin) -> Finding {
 /// A note at a line of a document that lets somebody in whom another does not.
 pub(super) fn opened(compared: &Compared, what: &str, who: &str, origin: &Origin) -> Finding {
     let mut on = match &compared.subject {
-        ComparisonSubject::Instance(id) => named(id),
+        ComparisonSubject::Instance(id) => instance_name(id),
         ComparisonSubject::Unnamed => "the firewall".to_owned(),
         ComparisonSubject::Every(instances) => sanitize(instances),
     };
@@ -254,8 +261,8 @@ pub(super) fn opened(compared: &Compared, what: &str, who: &str, origin: &Origin
         on = format!("{on}, {}", sanitize(condition));
     }
     let (what, who) = (sanitize(what), sanitize(who));
-    note(
-        Rule::Of(Code::OpensAccess),
+    finding_at(
+        Rule::Code(Code::OpensAccess),
         Level::Note,
         format!("opens {what} to {who} on {on}"),
         origin,
@@ -263,7 +270,7 @@ pub(super) fn opened(compared: &Compared, what: &str, who: &str, origin: &Origin
 }
 
 /// What the run and the configuration's reader said themselves.
-fn problems(run: &Run<'_>) -> Vec<Finding> {
+fn problem_findings(run: &Run<'_>) -> Vec<Finding> {
     run.error
         .iter()
         .chain(run.problems.iter())
@@ -280,14 +287,14 @@ fn problems(run: &Run<'_>) -> Vec<Finding> {
                     column: problem.column.filter(|column| *column > 0),
                     end: problem.end_line.zip(problem.end_column),
                 }),
-                ..Finding::new(Rule::Of(problem.code), level, sanitize(&problem.message))
+                ..Finding::new(Rule::Code(problem.code), level, sanitize(&problem.message))
             }
         })
         .collect()
 }
 
 /// What a guard refuses.
-fn stopped(plan: &Plan, refusal: &Refusal) -> Finding {
+fn guard_finding(plan: &Plan, refusal: &Refusal) -> Finding {
     let Refusal {
         guard,
         code,
@@ -296,86 +303,100 @@ fn stopped(plan: &Plan, refusal: &Refusal) -> Finding {
         hint,
     } = refusal;
     let on = instance.as_ref();
-    let on = on.map_or_else(String::new, |id| format!("{}: ", named(id)));
+    let on = on.map_or_else(String::new, |id| format!("{}: ", instance_name(id)));
     let own = instance.as_ref().and_then(|id| find(plan, id));
     let way_in = own.filter(|_| *guard == GuardName::Lockout);
     Finding {
         hint: Some(sanitize(hint)),
         location: way_in
-            .and_then(way_in_line)
-            .or_else(|| some_line(plan, instance.as_ref())),
+            .and_then(remote_access_line)
+            .or_else(|| first_line_of(plan, instance.as_ref())),
         ..Finding::new(
-            Rule::Of(*code),
+            Rule::Code(*code),
             Level::Error,
             format!("{on}{}", sanitize(reason)),
         )
     }
 }
 
-fn refused(instance: &InstancePlan) -> Option<Finding> {
+fn refused_finding(instance: &InstancePlan) -> Option<Finding> {
     let Verdict::Refused { reason, hint } = &instance.verdict else {
         return None;
     };
-    let message = format!("{}: {}", named(&instance.instance.id), sanitize(reason));
+    let message = format!(
+        "{}: {}",
+        instance_name(&instance.instance.id),
+        sanitize(reason)
+    );
     Some(Finding {
         hint: hint.as_deref().map(sanitize),
         location: line_of(instance),
-        ..Finding::new(Rule::Of(Code::NoSafeWay), Level::Error, message)
+        ..Finding::new(Rule::Code(Code::NoSafeWay), Level::Error, message)
     })
 }
 
-fn still_open(instance: &InstancePlan) -> impl Iterator<Item = Finding> {
+fn still_open_findings(instance: &InstancePlan) -> impl Iterator<Item = Finding> {
     instance.still_open.iter().map(|open| {
-        let id = named(&instance.instance.id);
+        let id = instance_name(&instance.instance.id);
         let message = format!("{id}: still open: {}", sanitize(&open.to_string()));
-        let mut causes = open.causes.iter().filter_map(|cause| at(&cause.origin));
+        let mut causes = open
+            .causes
+            .iter()
+            .filter_map(|cause| location_of(&cause.origin));
         Finding {
             hint: Some(sanitize(&open.hint)),
             location: causes.next(),
             related: causes.collect(),
-            ..Finding::new(Rule::Of(Code::StillOpen), Level::Error, message)
+            ..Finding::new(Rule::Code(Code::StillOpen), Level::Error, message)
         }
     })
 }
 
 /// What could not be read, in whole or in part.
-fn unseen(plan: &Plan) -> Vec<Finding> {
+fn unreadable_findings(plan: &Plan) -> Vec<Finding> {
     let regions = plan
         .sites_unreadable
         .iter()
         .map(|(site, why)| (format!("region `{}`", sanitize(&site.to_string())), why));
-    let instances = plan.unreadable.iter().map(|(id, why)| (named(id), why));
+    let instances = plan
+        .unreadable
+        .iter()
+        .map(|(id, why)| (instance_name(id), why));
     let whole = regions.chain(instances).map(|(what, why)| {
         let message = format!("{what} could not be read: {}", sanitize(&why.reason));
         Finding {
             hint: why.hint.as_deref().map(sanitize),
-            ..Finding::new(Rule::Of(Code::Unreadable), Level::Error, message)
+            ..Finding::new(Rule::Code(Code::Unreadable), Level::Error, message)
         }
     });
     let partly = plan.instances.iter().filter_map(|instance| {
         let why = instance.incomplete.as_deref()?;
         let message = format!(
             "{} could not be read in full: {}",
-            named(&instance.instance.id),
+            instance_name(&instance.instance.id),
             sanitize(why)
         );
         Some(Finding {
             location: line_of(instance),
-            ..Finding::new(Rule::Of(Code::Unreadable), Level::Error, message)
+            ..Finding::new(Rule::Code(Code::Unreadable), Level::Error, message)
         })
     });
     let undecided = plan.undecided.iter().map(|(id, why)| {
-        let message = format!("{} is undecided: {}", named(id), sanitize(&why.reason));
+        let message = format!(
+            "{} is undecided: {}",
+            instance_name(id),
+            sanitize(&why.reason)
+        );
         Finding {
             hint: why.hint.as_deref().map(sanitize),
-            ..Finding::new(Rule::Of(Code::Undecided), Level::Error, message)
+            ..Finding::new(Rule::Code(Code::Undecided), Level::Error, message)
         }
     });
     whole.chain(undecided).chain(partly).collect()
 }
 
 /// A line that belongs to the instance; for the run as a whole, any that the plan changes.
-fn some_line(plan: &Plan, id: Option<&InstanceId>) -> Option<Location> {
+fn first_line_of(plan: &Plan, id: Option<&InstanceId>) -> Option<Location> {
     match id {
         Some(id) => find(plan, id).and_then(line_of),
         None => plan.instances.iter().find_map(line_of),
@@ -387,7 +408,7 @@ fn find<'a>(plan: &'a Plan, id: &InstanceId) -> Option<&'a InstancePlan> {
 }
 
 /// The line behind what closes of SSH and RDP.
-fn way_in_line(instance: &InstancePlan) -> Option<Location> {
+fn remote_access_line(instance: &InstancePlan) -> Option<Location> {
     let lets_in = |key: Key| match key.protocol() {
         Protocol::All => true,
         Protocol::Tcp => [22, 3389]
@@ -401,16 +422,16 @@ fn way_in_line(instance: &InstancePlan) -> Option<Location> {
     };
     let mut closing = instance.changes.iter().filter(closes);
     let cause = closing.find_map(|change| change.causes.first())?;
-    at(&cause.origin)
+    location_of(&cause.origin)
 }
 
 fn line_of(instance: &InstancePlan) -> Option<Location> {
     let mut causes = instance.changes.iter().flat_map(|change| &change.causes);
-    causes.find_map(|cause| at(&cause.origin))
+    causes.find_map(|cause| location_of(&cause.origin))
 }
 
 /// Where a line is; a tag of an instance is no place in a file.
-fn at(origin: &Origin) -> Option<Location> {
+fn location_of(origin: &Origin) -> Option<Location> {
     if origin.tag().is_some() {
         return None;
     }
@@ -422,7 +443,7 @@ fn at(origin: &Origin) -> Option<Location> {
     })
 }
 
-fn named(id: &InstanceId) -> String {
+fn instance_name(id: &InstanceId) -> String {
     format!(
         "`{}` ({})",
         sanitize(&id.name),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::difference::Comparison;
-use super::facts::Asked;
+use super::facts::PlanView;
 use super::finding::{Finding, Level, drift, findings, opened, openings};
 use super::json::Run;
 use super::words::sanitize;
@@ -21,9 +21,9 @@ const TITLE: &str = "portward";
 /// or, of drift, what differs.
 pub(crate) fn annotations(run: &Run<'_>) -> String {
     let mut text = String::new();
-    let access = match run.asked() {
-        Asked::Plan => openings,
-        Asked::Drift | Asked::DriftOf(_) => drift,
+    let access = match run.plan_view() {
+        PlanView::Plan => openings,
+        PlanView::Drift | PlanView::InventoryDrift(_) => drift,
     };
     let access = run.plan.map(access).unwrap_or_default();
     for finding in findings(run).iter().chain(&access) {
@@ -52,10 +52,10 @@ pub(crate) fn outputs(run: &Run<'_>) -> String {
 }
 
 /// The annotations of a comparison: what could not be compared, then every line that opens something.
-pub(crate) fn compared(of: &Comparison<'_>) -> String {
-    let mut found = findings(&of.run());
+pub(crate) fn comparison_annotations(comparison: &Comparison<'_>) -> String {
+    let mut found = findings(&comparison.run());
     let mut opens: BTreeMap<(String, usize, String), Finding> = BTreeMap::new();
-    for compared in of.all {
+    for compared in comparison.all {
         for line in compared.diff.lines().gained {
             for said in compared.after.causes(&line) {
                 let Some(origin) = &said.origin else { continue };
@@ -77,14 +77,14 @@ pub(crate) fn compared(of: &Comparison<'_>) -> String {
 }
 
 /// `NAME=VALUE` lines of a comparison, each a number or a boolean.
-pub(crate) fn compared_outputs(of: &Comparison<'_>) -> String {
-    let differ = of.all.iter().filter(|c| !c.diff.is_empty()).count();
+pub(crate) fn comparison_outputs(comparison: &Comparison<'_>) -> String {
+    let differ = comparison.all.iter().filter(|c| !c.diff.is_empty()).count();
     // What may open is reviewed like what does.
-    let opens = of.all.iter().any(Compared::may_open);
-    let closes = of.all.iter().any(|c| !c.diff.lost.is_empty());
+    let opens = comparison.all.iter().any(Compared::may_open);
+    let closes = comparison.all.iter().any(|c| !c.diff.lost.is_empty());
     format!(
         "exit-code={}\ndiffer={differ}\nopens={opens}\ncloses={closes}\n",
-        of.exit_code
+        comparison.exit_code
     )
 }
 
@@ -96,7 +96,10 @@ fn annotation(finding: &Finding) -> String {
     };
     let mut properties: Vec<String> = Vec::new();
     if let Some(location) = &finding.location {
-        properties.push(format!("file={}", property(&sanitize(&location.file))));
+        properties.push(format!(
+            "file={}",
+            escape_property(&sanitize(&location.file))
+        ));
         if location.line > 0 {
             properties.push(format!("line={}", location.line));
             let (last, end) = location.end.unwrap_or((location.line, 0));
@@ -111,7 +114,7 @@ fn annotation(finding: &Finding) -> String {
             }
         }
     }
-    let rule = property(&sanitize(&finding.rule.id()));
+    let rule = escape_property(&sanitize(&finding.rule.id()));
     properties.push(format!("title={TITLE} {rule}"));
     let mut message = finding.message.clone();
     let details = finding.details.iter().cloned();
@@ -120,7 +123,7 @@ fn annotation(finding: &Finding) -> String {
         message.push('\n');
         message.push_str(&line);
     }
-    let message = data(&message);
+    let message = escape_data(&message);
     format!("::{command} {}::{message}", properties.join(","))
 }
 
@@ -128,21 +131,21 @@ fn annotation(finding: &Finding) -> String {
 pub(super) fn notice(title: &str, message: &str) -> String {
     format!(
         "::notice title={TITLE} {}::{}",
-        property(&sanitize(title)),
-        data(&sanitize(message))
+        escape_property(&sanitize(title)),
+        escape_data(&sanitize(message))
     )
 }
 
 /// The text of a command.
-fn data(text: &str) -> String {
+fn escape_data(text: &str) -> String {
     text.replace('%', "%25")
         .replace('\r', "%0D")
         .replace('\n', "%0A")
 }
 
 /// The value of a property, which a comma or a colon would end.
-fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
+fn escape_property(text: &str) -> String {
+    escape_data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
 #[cfg(test)]
@@ -156,7 +159,7 @@ mod tests {
 
     fn finding(message: &str, file: &str) -> Finding {
         Finding {
-            rule: Rule::Of(Code::Syntax),
+            rule: Rule::Code(Code::Syntax),
             level: Level::Error,
             message: sanitize(message),
             details: Vec::new(),

@@ -62,23 +62,23 @@ impl Grants {
 }
 
 /// For people.
-pub fn text(of: &Grants) -> String {
-    if of.grants.is_empty() {
+pub fn text(grants: &Grants) -> String {
+    if grants.grants.is_empty() {
         return "Nothing is granted.\n".to_owned();
     }
-    let rows: Vec<[String; 4]> = of.grants.iter().map(row).collect();
+    let rows: Vec<[String; 4]> = grants.grants.iter().map(row).collect();
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells.max().unwrap_or_default()
     };
     let widths = [width(0), width(1), width(2)];
     let mut text = String::new();
-    for (row, grant) in rows.iter().zip(&of.grants) {
+    for (row, grant) in rows.iter().zip(&grants.grants) {
         for (cell, width) in row.iter().zip(widths) {
             let _ = write!(text, "{cell:<width$}  ");
         }
         let _ = writeln!(text, "{}", row[3]);
-        for line in about(grant) {
+        for line in detail_lines(grant) {
             let _ = writeln!(text, "    {line}");
         }
     }
@@ -103,7 +103,7 @@ fn row(Grant { instance, judged }: &Grant) -> [String; 4] {
 }
 
 /// Who, why, and what keeps it from being granted.
-fn about(Grant { judged, .. }: &Grant) -> Vec<String> {
+fn detail_lines(Grant { judged, .. }: &Grant) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(lease) = &judged.lease {
         let why = if lease.why.is_empty() {
@@ -121,20 +121,21 @@ fn about(Grant { judged, .. }: &Grant) -> Vec<String> {
 ///
 /// # Panics
 /// Never: strings and numbers are always JSON.
-pub fn json(of: &Grants) -> String {
-    let mut text = serde_json::to_string_pretty(of).expect("strings and numbers are always JSON");
+pub fn json(grants: &Grants) -> String {
+    let mut text =
+        serde_json::to_string_pretty(grants).expect("strings and numbers are always JSON");
     text.push('\n');
     text
 }
 
 /// For a page that people read.
-pub fn markdown(of: &Grants) -> String {
-    if of.grants.is_empty() {
+pub fn markdown(grants: &Grants) -> String {
+    if grants.grants.is_empty() {
         return "Nothing is granted.\n".to_owned();
     }
     let mut text =
         "| state | instance | access | until | by | why |\n|---|---|---|---|---|---|\n".to_owned();
-    for Grant { instance, judged } in &of.grants {
+    for Grant { instance, judged } in &grants.grants {
         let why = judged.reason.as_deref().map(code);
         let _ = match &judged.lease {
             Some(lease) => {
@@ -164,14 +165,14 @@ pub fn markdown(of: &Grants) -> String {
 }
 
 /// For monitoring.
-pub fn prometheus(of: &Grants) -> String {
+pub fn prometheus(grants: &Grants) -> String {
     let mut text = "# HELP portward_grants Grants of access for a time, by state.\n# TYPE portward_grants gauge\n".to_owned();
     for state in State::ALL {
         let _ = writeln!(
             text,
             "portward_grants{{state=\"{}\"}} {}",
             state.as_str(),
-            of.count(state)
+            grants.count(state)
         );
     }
     text

@@ -4,10 +4,10 @@
 //! and on paper, readable without colours and by a screen reader. The templates escape whatever they are given; a text from
 //! outside goes through `sanitize` besides, for the characters that nobody sees. Does not let a text from outside be markup.
 
-mod answer;
+mod access;
 mod details;
 mod difference;
-mod found;
+mod findings;
 mod head;
 mod matrix;
 #[cfg(test)]
@@ -24,7 +24,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, Render, html};
 use sha2::{Digest as _, Sha256};
 
 use super::access::{Weight, of_plan};
-use super::facts::Asked;
+use super::facts::PlanView;
 use super::json::{Run, Severity};
 use super::text;
 use super::words::sanitize;
@@ -39,28 +39,31 @@ pub(crate) type ServiceName<'a> = &'a dyn Fn(Key) -> Option<&'static str>;
 
 /// The page of a run, with what environment variables did to it.
 pub(crate) fn page(run: &Run<'_>, service: ServiceName<'_>, environment: &[String]) -> String {
-    let sense = Sense::of(run.asked());
+    let labels = DiffLabels::of(run.plan_view());
     let parts = run
         .plan
-        .map(|plan| of_plan(plan, run.asked()))
+        .map(|plan| of_plan(plan, run.plan_view()))
         .unwrap_or_default();
-    let found = found::Found::of(run);
-    let plans = run.plan.map(|plan| sorted(plan, sense)).unwrap_or_default();
+    let found = findings::FoundSections::of(run);
+    let plans = run
+        .plan
+        .map(|plan| sorted(plan, labels))
+        .unwrap_or_default();
     let rows = details::rows(&plans, run);
-    let inside = |at: usize| details::inside(plans[at], sense, run);
-    let instances = Instances::of(&rows, sense, service, &inside);
+    let inside = |at: usize| details::inside(plans[at], labels, run);
+    let instances = Instances::of(&rows, labels, service, &inside);
     let head = Head {
         verb: run.verb,
         headline: &headline(run),
-        is_refused: found::is_refused(run),
-        tiles: [answer::tiles(&parts), found.tiles(), instances.tiles()].concat(),
-        origin: head::of_run(run),
+        is_refused: findings::is_refused(run),
+        tiles: [access::tiles(&parts), found.tiles(), instances.tiles()].concat(),
+        origin: head::origin_facts(run),
     };
-    whole(
+    render_page(
         &head,
         run.exit_code,
         &[
-            &|| answer::parts(&parts),
+            &|| access::parts(&parts),
             &|| found.section(),
             &|| instances.section(),
             &|| run.plan.map(details::rest).unwrap_or_default(),
@@ -70,7 +73,7 @@ pub(crate) fn page(run: &Run<'_>, service: ServiceName<'_>, environment: &[Strin
 }
 
 /// Sections are made one by one, so that a long page is in memory about once.
-fn whole(head: &Head<'_>, exit_code: u8, sections: &[&dyn Fn() -> Markup]) -> String {
+fn render_page(head: &Head<'_>, exit_code: u8, sections: &[&dyn Fn() -> Markup]) -> String {
     let title = head.title();
     // Only this style sheet is applied, to the letter.
     let hash = STANDARD.encode(Sha256::digest(STYLE));
@@ -107,7 +110,7 @@ fn headline(run: &Run<'_>) -> String {
     }
     match (run.plan, run.report) {
         (Some(plan), Some(report)) => text::outcome(report, plan),
-        (Some(plan), None) => text::summary(plan, run.asked()),
+        (Some(plan), None) => text::summary(plan, run.plan_view()),
         (None, _) if run.problems.iter().any(|p| p.severity == Severity::Error) => {
             "The configuration is not valid".to_owned()
         }
@@ -118,9 +121,9 @@ fn headline(run: &Run<'_>) -> String {
     }
 }
 
-/// How a difference is to be read.
+/// The labels of a difference.
 #[derive(Clone, Copy)]
-struct Sense {
+struct DiffLabels {
     /// Who is on the second side only.
     gained: Direction,
     /// Who is on the first side only.
@@ -142,7 +145,7 @@ struct Direction {
     verb: &'static str,
 }
 
-impl Sense {
+impl DiffLabels {
     /// From what is to what will be.
     const CHANGE: Self = Self {
         gained: Direction {
@@ -183,10 +186,10 @@ impl Sense {
         quiet: "In sync",
     };
 
-    fn of(asked: Asked<'_>) -> Self {
-        match asked {
-            Asked::Plan => Self::CHANGE,
-            Asked::Drift | Asked::DriftOf(_) => Self::DRIFT,
+    fn of(view: PlanView<'_>) -> Self {
+        match view {
+            PlanView::Plan => Self::CHANGE,
+            PlanView::Drift | PlanView::InventoryDrift(_) => Self::DRIFT,
         }
     }
 
@@ -210,10 +213,10 @@ impl Sense {
 }
 
 /// What opens the most first, or what is open the most beyond what is declared; then what differs, then what is in sync.
-fn sorted(plan: &Plan, sense: Sense) -> Vec<&InstancePlan> {
+fn sorted(plan: &Plan, labels: DiffLabels) -> Vec<&InstancePlan> {
     let mut instances: Vec<&InstancePlan> = plan.instances.iter().collect();
     instances.sort_by_cached_key(|instance| {
-        let [(_, first), _] = sense.directions(&instance.exposure.gained, &instance.exposure.lost);
+        let [(_, first), _] = labels.directions(&instance.exposure.gained, &instance.exposure.lost);
         let wider = Diff {
             gained: first.clone(),
             lost: Vec::new(),

@@ -17,7 +17,7 @@ use document::Needed;
 pub(super) use document::{Document, Reported, ShardEnd, Summary};
 
 use super::cost::Cost;
-use super::facts::{Asked, Facts};
+use super::facts::{Facts, PlanView};
 use crate::model::{Code, InstanceId};
 use crate::plan::{InstanceResult, Plan, Report};
 use crate::policy::{Refusal, Violation};
@@ -60,11 +60,11 @@ pub struct Run<'a> {
 
 impl Run<'_> {
     /// Which question its plan answers.
-    pub(super) fn asked(&self) -> Asked<'_> {
+    pub(super) fn plan_view(&self) -> PlanView<'_> {
         match self.facts.and_then(|facts| facts.inventory.as_deref()) {
-            Some(inventory) if self.verb == "drift" => Asked::DriftOf(inventory),
-            None if self.verb == "drift" => Asked::Drift,
-            _ => Asked::Plan,
+            Some(inventory) if self.verb == "drift" => PlanView::InventoryDrift(inventory),
+            None if self.verb == "drift" => PlanView::Drift,
+            _ => PlanView::Plan,
         }
     }
 }

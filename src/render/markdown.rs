@@ -21,9 +21,11 @@ pub(crate) use explanation::explanation;
 pub(crate) use fleet::explanations;
 
 use super::access::of_plan;
-use super::facts::Asked;
-use super::finding::policies::{Broken, SHOWN, broken, occurrence, standing};
-use super::finding::{Finding, Level, troubles};
+use super::facts::PlanView;
+use super::finding::policies::{
+    BrokenPolicy, SHOWN, broken_policies, occurrence, violation_prefix,
+};
+use super::finding::{Finding, Level, findings_without_policies};
 use super::json::{Run, Severity};
 use super::text;
 use super::words::count;
@@ -34,7 +36,7 @@ use crate::policy::Violation;
 /// Characters that a comment has at most; GitHub takes 65,536.
 pub(crate) const LIMIT: usize = 60_000;
 
-/// How much is left out.
+/// The level of detail, the highest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Detail {
     /// Nothing.
@@ -60,7 +62,7 @@ pub(crate) fn comment(run: &Run<'_>) -> String {
     ];
     let mut text = String::new();
     for detail in details {
-        text = composed(run, detail);
+        text = render(run, detail);
         if text.chars().count() <= LIMIT {
             break;
         }
@@ -68,26 +70,26 @@ pub(crate) fn comment(run: &Run<'_>) -> String {
     text
 }
 
-fn composed(run: &Run<'_>, detail: Detail) -> String {
+fn render(run: &Run<'_>, detail: Detail) -> String {
     let mut out = format!(
         "<!-- portward:{} -->\n### portward {}: {}\n\n",
         run.verb,
         run.verb,
         headline(run)
     );
-    problems(&mut out, run, detail);
+    write_findings(&mut out, run, detail);
     if let Some(plan) = run.plan {
-        access::parts(&mut out, &of_plan(plan, run.asked()), detail);
+        access::parts(&mut out, &of_plan(plan, run.plan_view()), detail);
     }
-    outcome(&mut out, run, detail);
+    write_outcome(&mut out, run, detail);
     if let Some(plan) = run.plan {
         if detail == Detail::All {
-            let plain =
-                text::plan(plan, run.asked(), DEFAULT_WIDTH) + &text::guards(&plan.overrides, &[]);
+            let plain = text::plan(plan, run.plan_view(), DEFAULT_WIDTH)
+                + &text::guards(&plan.overrides, &[]);
             let plain = anstream::adapter::strip_str(&wrap(&plain, DEFAULT_WIDTH)).to_string();
-            let title = match run.asked() {
-                Asked::Plan => "The whole plan",
-                Asked::Drift | Asked::DriftOf(_) => "All differences",
+            let title = match run.plan_view() {
+                PlanView::Plan => "The whole plan",
+                PlanView::Drift | PlanView::InventoryDrift(_) => "All differences",
             };
             folded(&mut out, title, &fenced(&plain));
         } else {
@@ -125,12 +127,14 @@ fn headline(run: &Run<'_>) -> String {
         }
         return text;
     };
-    let mut text = text::summary(plan, run.asked());
-    let (sentence, wider): (&str, fn(&Diff) -> bool) = match run.asked() {
-        Asked::Plan => ("Opens something on", |diff| !diff.gained.is_empty()),
-        Asked::Drift | Asked::DriftOf(_) => ("Live allows more than declared on", |diff| {
-            !diff.lost.is_empty()
-        }),
+    let mut text = text::summary(plan, run.plan_view());
+    let (sentence, wider): (&str, fn(&Diff) -> bool) = match run.plan_view() {
+        PlanView::Plan => ("Opens something on", |diff| !diff.gained.is_empty()),
+        PlanView::Drift | PlanView::InventoryDrift(_) => {
+            ("Live allows more than declared on", |diff| {
+                !diff.lost.is_empty()
+            })
+        }
     };
     let instances = plan.instances.iter();
     match instances.filter(|i| wider(&i.exposure)).count() {
@@ -152,9 +156,9 @@ const SHORTENED: &str =
 /// How many instances of a group, findings and places are named where it is to be short.
 const NAMED: usize = 20;
 
-/// What there is room for.
+/// The limits of lists and texts at a level of detail.
 #[derive(Clone, Copy)]
-struct Room {
+struct Limits {
     /// Entries of a list.
     entries: usize,
     /// Characters of a text.
@@ -162,30 +166,27 @@ struct Room {
 }
 
 impl Detail {
-    fn room(self) -> Room {
+    fn limits(self) -> Limits {
         // The last form has to be short whatever the texts are.
         let (entries, characters) = match self {
             Self::All | Self::NoText => (usize::MAX, usize::MAX),
             Self::Short | Self::Sums => (NAMED, usize::MAX),
             Self::Counts => (NAMED / 4, 200),
         };
-        Room {
+        Limits {
             entries,
             characters,
         }
     }
 }
 
-impl Room {
-    fn cut(self, text: &str) -> String {
-        match text.char_indices().nth(self.characters) {
-            Some((end, _)) => format!("{}…", &text[..end]),
-            None => text.to_owned(),
-        }
+impl Limits {
+    fn truncate(self, text: &str) -> String {
+        truncate(text, self.characters)
     }
 
     fn at(self, file: &str, line: usize) -> String {
-        format!(" at {}", code(&format!("{}:{line}", self.cut(file))))
+        format!(" at {}", code(&format!("{}:{line}", self.truncate(file))))
     }
 
     /// The entries there is room for, and a line on the others.
@@ -199,6 +200,14 @@ impl Room {
     }
 }
 
+/// A text of at most so many characters, with an ellipsis where it is cut.
+fn truncate(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 fn sign(level: Level) -> &'static str {
     match level {
         Level::Error => "🛑 **error**",
@@ -206,56 +215,60 @@ fn sign(level: Level) -> &'static str {
     }
 }
 
-/// What stands in the way, then policies that do not hold, then what is odd.
-fn problems(out: &mut String, run: &Run<'_>, detail: Detail) {
+/// Writes the errors, then broken policies, then warnings.
+fn write_findings(out: &mut String, run: &Run<'_>, detail: Detail) {
     let before = out.len();
-    let (errors, others): (Vec<Finding>, Vec<Finding>) = troubles(run)
+    let (errors, others): (Vec<Finding>, Vec<Finding>) = findings_without_policies(run)
         .into_iter()
         .partition(|finding| finding.level == Level::Error);
-    let room = detail.room();
-    room.list(out, &errors, "", |out, finding| trouble(out, finding, room));
-    room.list(out, &broken(run.violations), "", |out, broken| {
-        policy(out, broken, detail);
+    let limits = detail.limits();
+    limits.list(out, &errors, "", |out, finding| {
+        write_finding(out, finding, limits);
     });
-    room.list(out, &others, "", |out, finding| trouble(out, finding, room));
+    limits.list(out, &broken_policies(run.violations), "", |out, broken| {
+        write_policy(out, broken, detail);
+    });
+    limits.list(out, &others, "", |out, finding| {
+        write_finding(out, finding, limits);
+    });
     if out.len() > before {
         out.push('\n');
     }
 }
 
-fn trouble(out: &mut String, finding: &Finding, room: Room) {
+fn write_finding(out: &mut String, finding: &Finding, limits: Limits) {
     let _ = write!(
         out,
         "- {} {}",
         sign(finding.level),
-        prose(&room.cut(&finding.message))
+        prose(&limits.truncate(&finding.message))
     );
     if let Some(at) = &finding.location {
-        out.push_str(&room.at(&at.file, at.line));
+        out.push_str(&limits.at(&at.file, at.line));
     }
     if let Some(hint) = &finding.hint {
-        let _ = write!(out, "<br>hint: {}", prose(&room.cut(hint)));
+        let _ = write!(out, "<br>hint: {}", prose(&limits.truncate(hint)));
     }
     out.push('\n');
 }
 
 /// A policy, with all the ways in which it does not hold.
-fn policy(out: &mut String, broken: &Broken<'_>, detail: Detail) {
-    let room = detail.room();
+fn write_policy(out: &mut String, broken: &BrokenPolicy<'_>, detail: Detail) {
+    let limits = detail.limits();
     let Violation {
         policy, declared, ..
     } = broken.violation;
     let head = format!(
         "{} policy `{}`",
-        standing(broken.violation),
-        room.cut(policy)
+        violation_prefix(broken.violation),
+        limits.truncate(policy)
     );
     let _ = write!(out, "- {} {}", sign(broken.level()), prose(&head));
     if let Some(at) = declared {
-        out.push_str(&room.at(&at.file, at.line));
+        out.push_str(&limits.at(&at.file, at.line));
     }
     out.push('\n');
-    room.list(out, &broken.mistakes, "  ", |out, mistake| {
+    limits.list(out, &broken.mistakes, "  ", |out, mistake| {
         let Violation {
             occurrence: how,
             reason,
@@ -268,22 +281,22 @@ fn policy(out: &mut String, broken: &Broken<'_>, detail: Detail) {
             out,
             "  - on {on}, {}: {}",
             occurrence(*how),
-            prose(&room.cut(reason))
+            prose(&limits.truncate(reason))
         );
         if let Some(at) = lines.first() {
-            out.push_str(&room.at(&at.file, at.line));
+            out.push_str(&limits.at(&at.file, at.line));
         }
         if detail <= Detail::NoText {
             for line in mistake.access(SHOWN) {
                 let _ = write!(out, "<br>{}", prose(&line));
             }
         }
-        let _ = writeln!(out, "<br>hint: {}", prose(&room.cut(hint)));
+        let _ = writeln!(out, "<br>hint: {}", prose(&limits.truncate(hint)));
     });
 }
 
-/// What became of it, where something was tried.
-fn outcome(out: &mut String, run: &Run<'_>, detail: Detail) {
+/// Writes the results of an executed plan.
+fn write_outcome(out: &mut String, run: &Run<'_>, detail: Detail) {
     let (Some(report), Some(plan)) = (run.report, run.plan) else {
         return;
     };
@@ -295,7 +308,7 @@ fn outcome(out: &mut String, run: &Run<'_>, detail: Detail) {
     }
 }
 
-/// A part that a reader has to open. The blank lines make its inside Markdown again.
+/// Writes a folded section. The blank lines make its content Markdown again.
 fn folded(out: &mut String, title: &str, inside: &str) {
     let _ = writeln!(
         out,

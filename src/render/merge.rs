@@ -27,14 +27,14 @@ struct Head {
 
 /// One report, as it was read.
 #[derive(Debug)]
-pub struct Part {
+pub struct ShardReport {
     /// What it is called, such as the name of its file.
     name: String,
     shard: Shard,
     document: Document<'static>,
 }
 
-impl Part {
+impl ShardReport {
     /// The name of its file.
     pub fn name(&self) -> &str {
         &self.name
@@ -70,7 +70,7 @@ pub enum MergeError {
 ///
 /// # Errors
 /// Anything but a report of a shard in the version that this program writes, whose numbers are right.
-pub fn read(name: &str, text: &str) -> Result<Part, MergeError> {
+pub fn read(name: &str, text: &str) -> Result<ShardReport, MergeError> {
     let no_report =
         |why: String| MergeError::NotAReport(name.to_owned(), sanitize_line(&why).into_owned());
     let head: Head = serde_json::from_str(text).map_err(|error| no_report(error.to_string()))?;
@@ -90,7 +90,7 @@ pub fn read(name: &str, text: &str) -> Result<Part, MergeError> {
     let Some(shard) = document.shard else {
         return Err(MergeError::NotAShard(name.to_owned()));
     };
-    Ok(Part {
+    Ok(ShardReport {
         name: name.to_owned(),
         shard,
         document,
@@ -103,7 +103,10 @@ pub fn read(name: &str, text: &str) -> Result<Part, MergeError> {
 /// # Errors
 /// No report at all, twice the same shard, another number of shards, another verb, another configuration, or an instance
 /// that is in two reports.
-pub fn join(mut parts: Vec<Part>, exit: impl Fn(&[Ending]) -> u8) -> Result<Merged, MergeError> {
+pub fn join(
+    mut parts: Vec<ShardReport>,
+    exit: impl Fn(&[ShardEnding]) -> u8,
+) -> Result<Merged, MergeError> {
     parts.sort_by_key(|part| part.shard);
     for pair in parts.windows(2) {
         check_same_run(&parts[0], &pair[1])?;
@@ -129,20 +132,20 @@ pub fn join(mut parts: Vec<Part>, exit: impl Fn(&[Ending]) -> u8) -> Result<Merg
         return Err(MergeError::NotAReport(String::new(), why));
     };
     let (of, verb) = (first.shard.of(), first.document.verb.clone());
-    let by_index: BTreeMap<u16, &Part> = parts
+    let by_index: BTreeMap<u16, &ShardReport> = parts
         .iter()
         .map(|part| (part.shard.index(), part))
         .collect();
-    let endings: Vec<Ending> = (1..=of)
-        .map(|index| Ending::of(index, by_index.get(&index).copied()))
+    let endings: Vec<ShardEnding> = (1..=of)
+        .map(|index| ShardEnding::of(index, by_index.get(&index).copied()))
         .collect();
     let exit_code = exit(&endings);
-    Ok(Merged::joined(of, verb, exit_code, &endings, parts))
+    Ok(Merged::new(of, verb, exit_code, &endings, parts))
 }
 
 /// How one shard ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ending {
+pub struct ShardEnding {
     /// Its index, from 1.
     pub index: u16,
     /// Its exit code; `None` where there is no report.
@@ -153,9 +156,9 @@ pub struct Ending {
     pub only_instances: bool,
 }
 
-impl Ending {
-    fn of(index: u16, part: Option<&Part>) -> Self {
-        let Some(Part { document, .. }) = part else {
+impl ShardEnding {
+    fn of(index: u16, part: Option<&ShardReport>) -> Self {
+        let Some(ShardReport { document, .. }) = part else {
             return Self {
                 index,
                 code: None,
@@ -180,7 +183,7 @@ impl Ending {
     }
 }
 
-fn check_same_run(first: &Part, other: &Part) -> Result<(), MergeError> {
+fn check_same_run(first: &ShardReport, other: &ShardReport) -> Result<(), MergeError> {
     let why = if first.shard.of() != other.shard.of() {
         let (a, b) = (first.shard.of(), other.shard.of());
         format!("one of {a} shards, and one of {b}")
@@ -193,13 +196,13 @@ fn check_same_run(first: &Part, other: &Part) -> Result<(), MergeError> {
     Err(mismatch(first, other, why))
 }
 
-fn mismatch(a: &Part, b: &Part, why: String) -> MergeError {
+fn mismatch(a: &ShardReport, b: &ShardReport, why: String) -> MergeError {
     MergeError::Mismatch(a.name.clone(), b.name.clone(), why)
 }
 
 /// An instance belongs to one shard.
-fn check_no_instance_twice(parts: &[Part]) -> Result<(), MergeError> {
-    let mut seen = BTreeMap::<&InstanceId, &Part>::new();
+fn check_no_instance_twice(parts: &[ShardReport]) -> Result<(), MergeError> {
+    let mut seen = BTreeMap::<&InstanceId, &ShardReport>::new();
     for part in parts {
         let document = &part.document;
         let unread = document.unreadable.iter().chain(&*document.undecided);
@@ -230,12 +233,12 @@ pub fn json(merged: &Merged) -> String {
 }
 
 impl Merged {
-    fn joined(
+    fn new(
         of: u16,
         verb: Cow<'static, str>,
         exit_code: u8,
-        endings: &[Ending],
-        parts: Vec<Part>,
+        endings: &[ShardEnding],
+        parts: Vec<ShardReport>,
     ) -> Self {
         let mut merged = Self(Document {
             verb,
@@ -255,12 +258,12 @@ impl Merged {
         for part in parts {
             merged.add(part);
         }
-        merged.tidy();
+        merged.deduplicate_and_sort();
         merged
     }
 
-    fn add(&mut self, part: Part) {
-        let Part {
+    fn add(&mut self, part: ShardReport) {
+        let ShardReport {
             name: _,
             shard,
             document,
@@ -309,19 +312,19 @@ impl Merged {
         }
     }
 
-    /// What every shard says is said once, and everything is in the order of a single run.
-    fn tidy(&mut self) {
+    /// Removes duplicates of several shards, and sorts everything as in a single run.
+    fn deduplicate_and_sort(&mut self) {
         let all = &mut self.0;
-        once(&mut all.environment, Clone::clone);
-        once(all.problems.to_mut(), Clone::clone);
-        once(all.regions_unreadable.to_mut(), |(site, _)| site.clone());
-        once(all.overrides.to_mut(), Clone::clone);
-        once(all.notes.to_mut(), Clone::clone);
-        once(all.expiring.to_mut(), |rule| {
+        dedup_by_key(&mut all.environment, Clone::clone);
+        dedup_by_key(all.problems.to_mut(), Clone::clone);
+        dedup_by_key(all.regions_unreadable.to_mut(), |(site, _)| site.clone());
+        dedup_by_key(all.overrides.to_mut(), Clone::clone);
+        dedup_by_key(all.notes.to_mut(), Clone::clone);
+        dedup_by_key(all.expiring.to_mut(), |rule| {
             (rule.origin.clone(), rule.until)
         });
-        once_of_whole(all.refusals.to_mut(), |refusal| refusal.instance.is_none());
-        once_of_whole(all.violations.to_mut(), |violation| {
+        dedup_fleet_wide(all.refusals.to_mut(), |refusal| refusal.instance.is_none());
+        dedup_fleet_wide(all.violations.to_mut(), |violation| {
             matches!(violation.subject, Subject::Table(_))
         });
         all.instances
@@ -398,7 +401,7 @@ fn extend<T: Clone>(all: &mut Cow<'static, [T]>, more: Cow<'static, [T]>) {
 }
 
 /// Keeps the first of those that are alike, of those that are about the whole: instances belong to one shard.
-fn once_of_whole<T: PartialEq>(list: &mut Vec<T>, of_whole: impl Fn(&T) -> bool) {
+fn dedup_fleet_wide<T: PartialEq>(list: &mut Vec<T>, of_whole: impl Fn(&T) -> bool) {
     let (whole, rest): (Vec<T>, Vec<T>) = std::mem::take(list).into_iter().partition(of_whole);
     *list = rest;
     let from = list.len();
@@ -410,7 +413,7 @@ fn once_of_whole<T: PartialEq>(list: &mut Vec<T>, of_whole: impl Fn(&T) -> bool)
 }
 
 /// Keeps the first of those that are alike.
-fn once<T, K: Ord>(list: &mut Vec<T>, key: impl Fn(&T) -> K) {
+fn dedup_by_key<T, K: Ord>(list: &mut Vec<T>, key: impl Fn(&T) -> K) {
     let mut seen = BTreeSet::new();
     list.retain(|value| seen.insert(key(value)));
 }

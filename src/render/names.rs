@@ -1,7 +1,7 @@
-//! What people call ports and sources: service names, and the names of address sets.
+//! The names of ports and sources: services, and address sets of the configuration.
 //!
-//! Owns the choice of the name. Does not use one that is not exact: a set names sources only where it is just them, or
-//! just one family of them, or all but them.
+//! **Owns** the choice of the name. **Does not** use an inexact one: a set names sources only where they are equal to it, to
+//! one family of it, or to everything else.
 
 use std::collections::BTreeMap;
 
@@ -39,8 +39,8 @@ impl Names {
         names
     }
 
-    /// The name of what a line says is open: `tcp/22 (ssh)`.
-    pub(super) fn what(&self, what: &str) -> String {
+    /// Ports with the name of their service: `tcp/22 (ssh)`.
+    pub(super) fn port_name(&self, what: &str) -> String {
         match self.services.get(what) {
             Some(name) => format!("{what} ({})", sanitize(name)),
             None => what.to_owned(),
@@ -48,7 +48,7 @@ impl Names {
     }
 
     /// Sources by the name of a set, where one is exact.
-    pub(super) fn set(&self, sources: &Sources) -> Option<String> {
+    pub(super) fn set_name(&self, sources: &Sources) -> Option<String> {
         let access = Access::from(sources);
         let Access { v4, v6, aliases } = &access;
         let trivial4 = v4.is_empty() || v4.is_all();
@@ -99,14 +99,14 @@ impl Names {
 }
 
 /// Sources in words: by a set of the first document that has an exact one, else by networks.
-pub(super) fn sources(sources: &Sources, names: [&Names; 2]) -> String {
-    let named = names.iter().find_map(|names| names.set(sources));
+pub(super) fn source_name(sources: &Sources, names: [&Names; 2]) -> String {
+    let named = names.iter().find_map(|names| names.set_name(sources));
     named.unwrap_or_else(|| sanitize(&format_sources(sources)))
 }
 
 /// A line's ports, by the names of the first document that has one.
-pub(super) fn what(what: &str, names: [&Names; 2]) -> String {
-    let found = names.iter().map(|names| names.what(what));
+pub(super) fn port_name(what: &str, names: [&Names; 2]) -> String {
+    let found = names.iter().map(|names| names.port_name(what));
     found
         .into_iter()
         .find(|named| named != what)
@@ -140,7 +140,7 @@ mod tests {
             ],
         );
         let empty = Names::default();
-        let said = |texts: &[&str]| sources(&list(texts), [&empty, &names]);
+        let said = |texts: &[&str]| source_name(&list(texts), [&empty, &names]);
         for (texts, words) in [
             (
                 &["203.0.113.0/24", "2001:db8:10::/48"][..],
@@ -163,10 +163,10 @@ mod tests {
             "2001:db8:10::/48",
         ])));
         assert_eq!(
-            sources(&others.to_sources(Family::V4), [&names, &empty]),
+            source_name(&others.to_sources(Family::V4), [&names, &empty]),
             "everyone but office"
         );
-        assert_eq!(what("tcp/22", [&empty, &names]), "tcp/22 (ssh)");
-        assert_eq!(what("tcp/22-23", [&empty, &names]), "tcp/22-23");
+        assert_eq!(port_name("tcp/22", [&empty, &names]), "tcp/22 (ssh)");
+        assert_eq!(port_name("tcp/22-23", [&empty, &names]), "tcp/22-23");
     }
 }

@@ -104,7 +104,7 @@ fn words(
     let what = match (&run.error, run.plan) {
         (Some(error), _) => format!("could not do the job: {}.", error.message),
         (None, None) => "the configuration is not valid.".to_owned(),
-        (None, Some(plan)) => text::summary(plan, run.asked()),
+        (None, Some(plan)) => text::summary(plan, run.plan_view()),
     };
     let mut text = format!("portward {}{shard}: {what}", run.verb);
     if !run.refusals.is_empty() {

@@ -80,7 +80,7 @@ impl Violations {
     }
 
     /// How many there are of one severity.
-    pub fn weighing(&self, severity: PolicySeverity) -> usize {
+    pub fn with_severity(&self, severity: PolicySeverity) -> usize {
         let of_it = self.0.iter().filter(|((is, _), _)| *is == severity);
         of_it.map(|(_, number)| number).sum()
     }
@@ -155,7 +155,7 @@ pub(crate) fn text(metrics: &Metrics<'_>) -> String {
     if let Some(counts) = counts {
         page.counts(counts);
     }
-    page.family(
+    page.header(
         "api_calls",
         "Calls to the service in the last run, by action and answer.",
     );
@@ -176,14 +176,14 @@ pub(crate) fn text(metrics: &Metrics<'_>) -> String {
         }
     }
     if let Some(seconds) = seconds {
-        page.one(
+        page.single(
             "run_duration_seconds",
             "How long the last run took.",
             format!("{seconds:.3}"),
         );
     }
-    page.one("run_exit_code", "The exit code of the last run.", exit_code);
-    page.one(
+    page.single("run_exit_code", "The exit code of the last run.", exit_code);
+    page.single(
         "last_run_timestamp_seconds",
         "When the last run ended.",
         now,
@@ -195,7 +195,7 @@ pub(crate) fn text(metrics: &Metrics<'_>) -> String {
         *last_success
     };
     if let Some(success) = success {
-        page.one(
+        page.single(
             "last_success_timestamp_seconds",
             "When a run last ended with a whole answer, which is exit code 0 or 2.",
             success,
@@ -272,14 +272,18 @@ impl Page {
                 expiring,
             ),
         ] {
-            self.one(name, help, number);
+            self.single(name, help, number);
         }
-        self.family("policy_violations", "Violations of policies, by severity.");
+        self.header("policy_violations", "Violations of policies, by severity.");
         for severity in [PolicySeverity::Deny, PolicySeverity::Warn] {
             let labels = [("severity", severity.into())];
-            self.sample("policy_violations", &labels, violations.weighing(severity));
+            self.sample(
+                "policy_violations",
+                &labels,
+                violations.with_severity(severity),
+            );
         }
-        self.family(
+        self.header(
             "policy_violated",
             "Violations of one policy, for each policy that does not hold.",
         );
@@ -292,12 +296,12 @@ impl Page {
         }
     }
 
-    fn one(&mut self, name: &str, help: &str, value: impl Display) {
-        self.family(name, help);
+    fn single(&mut self, name: &str, help: &str, value: impl Display) {
+        self.header(name, help);
         self.sample(name, &[], value);
     }
 
-    fn family(&mut self, name: &str, help: &str) {
+    fn header(&mut self, name: &str, help: &str) {
         let _ = writeln!(
             self.text,
             "# HELP portward_{name} {help}\n# TYPE portward_{name} gauge"

@@ -29,7 +29,7 @@ pub(crate) fn document(run: &Run<'_>) -> String {
             json!({
                 "id": rule.id(),
                 "shortDescription": {"text": rule.about()},
-                "helpUri": help(rule.code()),
+                "helpUri": help_uri(rule.code()),
             })
         })
         .collect();
@@ -55,7 +55,7 @@ pub(crate) fn document(run: &Run<'_>) -> String {
 }
 
 /// The section of the book about a code, as it was in this version.
-fn help(code: Code) -> String {
+fn help_uri(code: Code) -> String {
     format!(
         "{}/blob/v{}/docs/src/errors.md#{}",
         env!("CARGO_PKG_REPOSITORY"),
@@ -80,7 +80,7 @@ fn result(alert: &Alert<'_>, rules: &[&Rule]) -> Value {
             Level::Warning => "warning",
             Level::Note => "note",
         },
-        "message": {"text": literal(&text)},
+        "message": {"text": escape_message(&text)},
         "locations": [place.map_or_else(|| first_line(alert.file), location)],
         "partialFingerprints": {"portward/v1": alert.fingerprint},
     });
@@ -114,7 +114,7 @@ fn location(at: &Location) -> Value {
 }
 
 /// A message is a template where it has braces, and a link where it has brackets.
-fn literal(text: &str) -> String {
+fn escape_message(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

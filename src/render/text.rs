@@ -26,7 +26,7 @@ use crate::model::{InstanceId, Missing, Note, Shard, Undeclared, Unreadable};
 use crate::plan::{InstancePlan, Override, Plan, Verdict};
 use crate::policy::Refusal;
 
-pub use super::facts::Asked;
+pub use super::facts::PlanView;
 
 const GAIN: Style = AnsiColor::Green.on_default();
 const LOSS: Style = AnsiColor::Red.on_default();
@@ -37,44 +37,44 @@ const DIM: Style = Style::new().dimmed();
 /// The whole plan, ending in a summary line. Changes are laid out for `width` columns; sentences are left to [`wrap`].
 ///
 /// [`wrap`]: super::wrap()
-pub fn plan(plan: &Plan, asked: Asked<'_>, width: usize) -> String {
-    let mut text = trouble(plan, asked, width, true);
+pub fn plan(plan: &Plan, view: PlanView<'_>, width: usize) -> String {
+    let mut text = write_differences(plan, view, width, true);
     missing(&mut text, &plan.missing);
     in_sync(&mut text, plan);
-    many(
+    write_names_or_count(
         &mut text,
         "not part of the plan: ",
         &plan.unplanned.iter().collect::<Vec<_>>(),
     );
     undeclared(&mut text, &plan.undeclared);
     notes(&mut text, "", &plan.notes);
-    summary_line(&mut text, plan, asked);
+    summary_line(&mut text, plan, view);
     text
 }
 
 /// The same without notes and without whatever needs nothing; empty where nothing does.
-pub fn brief(plan: &Plan, asked: Asked<'_>, width: usize) -> String {
-    let mut text = trouble(plan, asked, width, false);
+pub fn brief(plan: &Plan, view: PlanView<'_>, width: usize) -> String {
+    let mut text = write_differences(plan, view, width, false);
     missing(&mut text, &plan.missing);
     undeclared(&mut text, &plan.undeclared);
     if !text.is_empty() {
-        summary_line(&mut text, plan, asked);
+        summary_line(&mut text, plan, view);
     }
     text
 }
 
-fn summary_line(text: &mut String, plan: &Plan, asked: Asked<'_>) {
-    let label = match asked {
-        Asked::Plan => "Plan:",
-        Asked::Drift | Asked::DriftOf(_) => "Drift:",
+fn summary_line(text: &mut String, plan: &Plan, view: PlanView<'_>) {
+    let label = match view {
+        PlanView::Plan => "Plan:",
+        PlanView::Drift | PlanView::InventoryDrift(_) => "Drift:",
     };
-    let _ = writeln!(text, "{BOLD}{label}{BOLD:#} {}", summary(plan, asked));
+    let _ = writeln!(text, "{BOLD}{label}{BOLD:#} {}", summary(plan, view));
 }
 
 /// What changes, and what could not be told.
-fn trouble(plan: &Plan, asked: Asked<'_>, width: usize, has_notes: bool) -> String {
+fn write_differences(plan: &Plan, view: PlanView<'_>, width: usize, has_notes: bool) -> String {
     let mut text = String::new();
-    for block in blocks(plan, asked, width, has_notes) {
+    for block in blocks(plan, view, width, has_notes) {
         let _ = writeln!(text, "{block}");
     }
     for (id, unreadable) in &plan.unreadable {
@@ -113,19 +113,19 @@ pub fn undeclared(text: &mut String, all: &[Undeclared]) {
 
 /// The calls behind a plan and those ahead, and whose rules nobody looked at one by one; empty where there is nothing
 /// worth telling.
-pub fn calls(cost: &Cost, asked: Asked<'_>) -> String {
+pub fn calls(cost: &Cost, view: PlanView<'_>) -> String {
     let mut text = String::new();
     if let Some(seen) = cost::only_listed(cost) {
         let _ = writeln!(text, "{seen}");
     }
-    for line in cost::lines(cost, asked == Asked::Plan) {
+    for line in cost::lines(cost, view == PlanView::Plan) {
         let _ = writeln!(text, "{line}");
     }
     text
 }
 
 /// One line that counts everything.
-pub(super) fn summary(plan: &Plan, asked: Asked<'_>) -> String {
+pub(super) fn summary(plan: &Plan, view: PlanView<'_>) -> String {
     let verdicts =
         |is: fn(&Verdict) -> bool| plan.instances.iter().filter(|i| is(&i.verdict)).count();
     let changing = verdicts(|v| *v == Verdict::Change);
@@ -134,24 +134,24 @@ pub(super) fn summary(plan: &Plan, asked: Asked<'_>) -> String {
     let calls = plan.instances.iter().map(|i| i.calls.len()).sum();
     let unknown = plan.unreadable.len() + plan.undecided.len();
     let mut of = count(plan.instances.len() + unknown, "instance");
-    if let Asked::DriftOf(inventory) = asked {
+    if let PlanView::InventoryDrift(inventory) = view {
         let _ = write!(of, " of the inventory `{}`", sanitize(inventory));
     }
-    let head = match asked {
+    let head = match view {
         _ if plan.instances.is_empty()
             && !(plan.sites_unreadable.is_empty() && plan.undecided.is_empty()) =>
         {
             "no instance could be looked at".to_owned()
         }
         // A plan file has the instances that it changes.
-        Asked::Plan if plan.instances.is_empty() && !plan.unplanned.is_empty() => {
+        PlanView::Plan if plan.instances.is_empty() && !plan.unplanned.is_empty() => {
             "nothing to do".to_owned()
         }
         _ if plan.instances.is_empty() && plan.unreadable.is_empty() => {
             "no instance that exists is declared, so nothing was compared".to_owned()
         }
-        Asked::Plan if changing + refused == 0 => format!("nothing to do on {of}"),
-        Asked::Plan => format!("{changing} of {of} to change, {}", count(calls, "call")),
+        PlanView::Plan if changing + refused == 0 => format!("nothing to do on {of}"),
+        PlanView::Plan => format!("{changing} of {of} to change, {}", count(calls, "call")),
         _ if differing == 0 => format!("no difference seen on {of}"),
         _ if differing == 1 => format!("1 of {of} differs"),
         _ => format!("{differing} of {of} differ"),
@@ -263,7 +263,7 @@ pub fn guards(overrides: &[Override], refusals: &[Refusal]) -> String {
 }
 
 /// Notes that say the same as one, with all their places.
-pub(super) fn by_text(notes: &[Note]) -> Vec<(&str, Vec<String>)> {
+pub(super) fn group_notes(notes: &[Note]) -> Vec<(&str, Vec<String>)> {
     let mut places: Vec<(&str, Vec<String>)> = Vec::new();
     for Note { text: note, origin } in notes {
         let at = places
@@ -285,7 +285,7 @@ pub(super) fn by_text(notes: &[Note]) -> Vec<(&str, Vec<String>)> {
 
 /// Notes, those that say the same in one line with all their places.
 pub fn notes(text: &mut String, indent: &str, notes: &[Note]) {
-    for (note, origins) in by_text(notes) {
+    for (note, origins) in group_notes(notes) {
         let note = format!("{indent}note: {}", sanitize(note));
         let _ = match &origins[..] {
             [] => writeln!(text, "{note}"),
@@ -311,7 +311,7 @@ fn in_sync(text: &mut String, plan: &Plan) {
         .collect();
     let quiet = in_sync.iter().filter(|i| i.notes.is_empty());
     let quiet: Vec<&InstanceId> = quiet.map(|instance| &instance.instance.id).collect();
-    many(text, "in sync: ", &quiet);
+    write_names_or_count(text, "in sync: ", &quiet);
     let mut noted = BTreeMap::<&[Note], Vec<&InstanceId>>::new();
     for instance in in_sync.iter().filter(|i| !i.notes.is_empty()) {
         let alike = noted.entry(&instance.notes).or_default();
@@ -344,7 +344,7 @@ fn listed<'a>(text: &mut String, label: &str, ids: impl Iterator<Item = &'a Inst
 }
 
 /// The same, with their number in place of their names where there are too many.
-fn many(text: &mut String, label: &str, ids: &[&InstanceId]) {
+fn write_names_or_count(text: &mut String, label: &str, ids: &[&InstanceId]) {
     if ids.len() > NAMED {
         let _ = writeln!(text, "{label}{}", count(ids.len(), "instance"));
     } else {

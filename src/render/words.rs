@@ -1,6 +1,6 @@
-//! Small pieces of text that several outputs share: keys, sources, wrapped lists, and the taming of foreign text.
+//! Text formatting that several outputs share: keys, sources, lists, numbers and times.
 //!
-//! Owns the layout of words. Does not let through what a terminal or a CI system would act on.
+//! **Owns** these formats, and the sanitizing of foreign text. **Does not** lay out lines.
 
 use std::time::Duration;
 
@@ -50,6 +50,15 @@ pub(super) fn source_words(sources: &Sources) -> Vec<String> {
         .chain(nets6)
         .chain(aliases)
         .collect()
+}
+
+/// `a`, `a and b`, `a, b and c`.
+pub(super) fn join_and(words: &[String]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
 }
 
 /// `1,000`.

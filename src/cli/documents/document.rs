@@ -271,7 +271,10 @@ fn resolve(
 }
 
 /// The places at which no instance is known.
-fn unknown_places<'a>(places: &'a [PartialInstanceId], fleet: &Fleet) -> Vec<&'a PartialInstanceId> {
+fn unknown_places<'a>(
+    places: &'a [PartialInstanceId],
+    fleet: &Fleet,
+) -> Vec<&'a PartialInstanceId> {
     let mut named: HashMap<&str, Vec<&InstanceId>> = HashMap::new();
     for id in fleet.instances.keys() {
         named.entry(&id.name).or_default().push(id);

@@ -10,16 +10,16 @@ use crate::plan::Plan;
 use crate::policy::Refusal;
 use crate::render;
 use crate::render::cost::Cost;
-use crate::render::text::Asked;
+use crate::render::text::PlanView;
 
 /// The plan as text, with what the guards say of it.
 pub(in crate::cli) fn plan_text(
     run: &Run,
     planned: &Planned,
-    asked: Asked<'_>,
+    view: PlanView<'_>,
     diff: bool,
 ) -> String {
-    let mut text = guarded_text(&planned.plan, &run.refusals, &planned.cost, asked);
+    let mut text = guarded_text(&planned.plan, &run.refusals, &planned.cost, view);
     if let Some(shard) = planned.scope.shard.filter(|_| !is_quiet()) {
         text.push_str(&render::text::part(shard, planned.scope.declared));
     }
@@ -37,12 +37,12 @@ pub(in crate::cli) fn guarded_text(
     plan: &Plan,
     refusals: &[Refusal],
     cost: &Cost,
-    asked: Asked<'_>,
+    view: PlanView<'_>,
 ) -> String {
     let shown = if is_quiet() {
-        render::text::brief(plan, asked, stdout_width())
+        render::text::brief(plan, view, stdout_width())
     } else {
-        render::text::plan(plan, asked, stdout_width()) + &render::text::calls(cost, asked)
+        render::text::plan(plan, view, stdout_width()) + &render::text::calls(cost, view)
     };
     wrap_to_stdout(&(shown + &render::text::guards(&plan.overrides, refusals)))
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::lightsail::{CallCounts, Rate};
 use crate::model::{InstanceId, Site};
 use crate::plan::{Call, Plan};
-use crate::render::cost::{Cost, Made, Needed};
+use crate::render::cost::{CallsMade, CallsNeeded, Cost};
 
 /// The reads that an instance takes to carry out: its rules and which instance it is, before the first write, and its rules
 /// once more, which proves the last one.
@@ -35,8 +35,8 @@ pub(in crate::cli) fn cost(
 }
 
 /// The calls that were made.
-pub(in crate::cli) fn calls_made(counts: &CallCounts, rate: Rate) -> Vec<Made> {
-    let made = counts.iter().map(|(action, answers)| Made {
+pub(in crate::cli) fn calls_made(counts: &CallCounts, rate: Rate) -> Vec<CallsMade> {
+    let made = counts.iter().map(|(action, answers)| CallsMade {
         action: action.to_owned(),
         answered: answers.answered,
         throttled: answers.throttled,
@@ -47,9 +47,9 @@ pub(in crate::cli) fn calls_made(counts: &CallCounts, rate: Rate) -> Vec<Made> {
 }
 
 /// What carrying out a plan takes where nothing unusual happens. Sites do not share their rates, so the longest counts.
-fn calls_needed(plan: &Plan, leases: bool, rate: Rate) -> Needed {
+fn calls_needed(plan: &Plan, leases: bool, rate: Rate) -> CallsNeeded {
     let mut calls: BTreeMap<(Site, &str), u64> = BTreeMap::new();
-    let mut needed = Needed::default();
+    let mut needed = CallsNeeded::default();
     for instance in plan.instances.iter().filter(|it| !it.calls.is_empty()) {
         let site = instance.instance.id.site();
         for call in &instance.calls {

@@ -26,7 +26,7 @@ use crate::model::{Code, Desired, Key, Live};
 use crate::plan::{self, Plan};
 use crate::render;
 use crate::render::json::{Problem, Severity};
-use crate::render::text::{self, Asked};
+use crate::render::text::{self, PlanView};
 
 /// What was adopted, and what then still differs.
 struct Adoption {
@@ -50,7 +50,9 @@ pub(super) async fn run(
     } = interruptible(adopt(args, dry_run, run)).await?;
     let inventory = args.inventory();
     run.facts.inventory.clone_from(&inventory);
-    let asked = inventory.as_deref().map_or(Asked::Drift, Asked::DriftOf);
+    let view = inventory
+        .as_deref()
+        .map_or(PlanView::Drift, PlanView::InventoryDrift);
     let mut exits = Exit::of_plan(&plan);
     if args.differs(&plan) {
         exits.push(Exit::Differs);
@@ -58,7 +60,7 @@ pub(super) async fn run(
     let rest = if dry_run {
         String::new()
     } else {
-        wrap_to_stdout(&text::plan(&plan, asked, stdout_width()))
+        wrap_to_stdout(&text::plan(&plan, view, stdout_width()))
     };
     let text = edits + &rest;
     run.problems = problems;

@@ -108,7 +108,7 @@ impl DiffResult {
             wrap_to_stdout(&text)
         };
         let notes = run.facts.environment.clone();
-        let outputs = render::github::compared_outputs(&comparison);
+        let outputs = render::github::comparison_outputs(&comparison);
         show_answer(
             output,
             run,
@@ -118,7 +118,9 @@ impl DiffResult {
                 Format::Text => Some(text()),
                 Format::Json => Some(json::comparison(&self.all, &self.grants)),
                 Format::Markdown => Some(render::markdown::difference(&comparison)),
-                Format::Github => Some(text() + &render::github::compared(&comparison)),
+                Format::Github => {
+                    Some(text() + &render::github::comparison_annotations(&comparison))
+                }
                 Format::Html => Some(render::html::difference(
                     &comparison,
                     &known_service,
@@ -130,7 +132,7 @@ impl DiffResult {
     }
 }
 
-/// An error that keeps from certainty: told, and kept for the report.
+/// Prints an error, and returns it for the report.
 fn report_problem(code: Code, message: String, hint: Option<String>) -> json::Problem {
     write_error(code, &message, hint.as_deref());
     json::Problem::error(code, message, hint)
@@ -195,24 +197,7 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<DiffResult, RunError> {
         problems.push(report_problem(Code::Unreadable, message, None));
     }
     let hint = inventory.is_none().then_some(HINT);
-    let undecided = difference::undecided(&all);
-    // The text has them itself.
-    if !undecided.is_empty()
-        && output.is_text()
-        && let Some(hint) = hint
-    {
-        write_status(&format!("hint: {hint}"));
-    }
-    for message in undecided {
-        if !output.is_text() {
-            write_error(Code::Undecided, &message, hint);
-        }
-        problems.push(json::Problem::error(
-            Code::Undecided,
-            message,
-            hint.map(str::to_owned),
-        ));
-    }
+    report_undecided(&all, hint, output, &mut problems);
     let grants = match (&old.content, &new.content) {
         (Content::Config(old), Content::Config(new)) => describe_grant_changes(old, new),
         _ => Vec::new(),
@@ -244,6 +229,33 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<DiffResult, RunError> {
         grants,
         exit: Exit::highest(&exits),
     })
+}
+
+/// Adds what could not be decided to `problems`, and prints it.
+fn report_undecided(
+    all: &[Compared],
+    hint: Option<&str>,
+    output: &Output,
+    problems: &mut Vec<json::Problem>,
+) {
+    let undecided = difference::undecided(all);
+    // The text has them itself.
+    if !undecided.is_empty()
+        && output.is_text()
+        && let Some(hint) = hint
+    {
+        write_status(&format!("hint: {hint}"));
+    }
+    for message in undecided {
+        if !output.is_text() {
+            write_error(Code::Undecided, &message, hint);
+        }
+        problems.push(json::Problem::error(
+            Code::Undecided,
+            message,
+            hint.map(str::to_owned),
+        ));
+    }
 }
 
 /// Compares what both sides say of each instance that is known; adds to `problems` those that cannot be compared.

@@ -18,7 +18,7 @@ use crate::cli::present::{fail, plan_text, show_plan};
 use crate::cli::run::Run;
 use crate::cli::streams::wrap_to_stdout;
 use crate::policy::CheckedRules;
-use crate::render::text::{self, Asked};
+use crate::render::text::{self, PlanView};
 
 #[derive(Args, Debug)]
 pub(super) struct DriftArgs {
@@ -62,8 +62,10 @@ async fn check_drift(args: &DriftArgs, run: &mut Run, output: &Output) -> Result
     let planned = make_plan(&args.planning, &consent, CheckedRules::Live, run).await?;
     run.refusals.clear();
     let inventory = args.planning.inventory();
-    let asked = inventory.as_deref().map_or(Asked::Drift, Asked::DriftOf);
-    let mut text = plan_text(run, &planned, asked, false);
+    let view = inventory
+        .as_deref()
+        .map_or(PlanView::Drift, PlanView::InventoryDrift);
+    let mut text = plan_text(run, &planned, view, false);
     text.push_str(&wrap_to_stdout(&text::last_changes(
         &run.facts.last_changes,
     )));

@@ -20,7 +20,7 @@ use crate::cli::signals::interruptible;
 use crate::cli::unconfirmed::{self, ReceiptsArgs};
 use crate::plan::Plan;
 use crate::policy::CheckedRules;
-use crate::render::text::Asked;
+use crate::render::text::PlanView;
 
 /// What a verb needs that compares and does not write.
 #[derive(Args, Debug)]
@@ -81,7 +81,7 @@ pub(super) async fn run(args: &PlanArgs, run: &mut Run, output: &Output) -> Resu
     } else {
         args.planning.fails_on_undeclared(&planned.plan)
     };
-    let text = plan_text(run, &planned, Asked::Plan, args.diff);
+    let text = plan_text(run, &planned, PlanView::Plan, args.diff);
     planned.write(&args.out, run)?;
     Ok(show_plan(output, run, planned, differs, &text))
 }

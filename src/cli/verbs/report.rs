@@ -15,7 +15,7 @@ use crate::cli::present::show_answer;
 use crate::cli::run::Run;
 use crate::cli::streams::{is_quiet, wrap_to_stdout};
 use crate::model::Code;
-use crate::render::merge::{self, Ending, Merged};
+use crate::render::merge::{self, Merged, ShardEnding};
 use crate::render::prometheus::{self, Metrics};
 
 #[derive(Args, Debug)]
@@ -96,7 +96,7 @@ fn merge_error(error: &merge::MergeError) -> CommandError {
 /// The exit code that one run over everything would have had, as far as the shards can tell. A code that says that nothing
 /// was written is not true of the whole once another shard wrote, so it becomes "partly applied"; so does a failure that is
 /// only about instances that were tried.
-fn combine_exits(endings: &[Ending]) -> Exit {
+fn combine_exits(endings: &[ShardEnding]) -> Exit {
     let wrote = endings.iter().any(|ending| ending.wrote);
     let exits: Vec<Exit> = endings
         .iter()
@@ -118,8 +118,8 @@ fn combine_exits(endings: &[Ending]) -> Exit {
 mod tests {
     use super::*;
 
-    fn ending(code: Option<u8>, wrote: bool, only_instances: bool) -> Ending {
-        Ending {
+    fn ending(code: Option<u8>, wrote: bool, only_instances: bool) -> ShardEnding {
+        ShardEnding {
             index: 1,
             code,
             wrote,

@@ -29,7 +29,7 @@ use crate::plan::file::Scope;
 use crate::policy;
 use crate::render;
 use crate::render::json::Problem;
-use crate::render::text::Asked;
+use crate::render::text::PlanView;
 
 #[derive(Args, Debug)]
 #[command(
@@ -77,7 +77,7 @@ pub(super) async fn run(
         .instances
         .iter()
         .any(|instance| instance.verdict.differs());
-    let text = openings_text(&planned.plan) + &plan_text(run, &planned, Asked::Plan, false);
+    let text = openings_text(&planned.plan) + &plan_text(run, &planned, PlanView::Plan, false);
     let differs = args.detailed_exitcode && changes;
     Ok(show_plan(output, run, planned, differs, &text))
 }

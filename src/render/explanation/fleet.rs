@@ -11,22 +11,22 @@ use crate::render::text::{places, unknown};
 use crate::render::words::{count, sanitize};
 
 /// The answer for people, ending in a summary line.
-pub fn text(of: &Answers<'_>) -> String {
-    let mut text = format!("{}\n", question(of.from, of.to));
-    for all in groups(of) {
+pub fn text(answers: &Answers<'_>) -> String {
+    let mut text = format!("{}\n", question(answers.from, answers.to));
+    for all in groups(answers) {
         let names = places(all.iter().map(|one| one.id)).join(", ");
         let _ = write!(text, "{names}\n{}", body(&all, true));
     }
-    for (site, why) in of.unlisted {
+    for (site, why) in answers.unlisted {
         let region = format!("region {}", sanitize(&site.to_string()));
         unknown(&mut text, &region, "could not be listed", why);
     }
-    let _ = writeln!(text, "Explain: {}.", summary(of));
+    let _ = writeln!(text, "Explain: {}.", summary(answers));
     text
 }
 
 /// Instances of which the same is said but for the places of their rules, whoever is open to more people first.
-pub(in crate::render) fn groups<'a>(of: &'a Answers<'a>) -> Vec<Vec<&'a Explanation<'a>>> {
+pub(in crate::render) fn groups<'a>(answers: &'a Answers<'a>) -> Vec<Vec<&'a Explanation<'a>>> {
     let mut groups: BTreeMap<(u8, u8, String), Vec<&Explanation<'_>>> = BTreeMap::new();
     let rank = |allowed: Option<Allowed>| match allowed {
         Some(Allowed::Yes) => 0,
@@ -36,7 +36,7 @@ pub(in crate::render) fn groups<'a>(of: &'a Answers<'a>) -> Vec<Vec<&'a Explanat
         None => 3,
         Some(Allowed::No) => 4,
     };
-    for one in of.all {
+    for one in answers.all {
         let (live, desired) = one.verdicts();
         let key = (rank(live), rank(desired), body(&[one], false));
         groups.entry(key).or_default().push(one);
@@ -45,9 +45,15 @@ pub(in crate::render) fn groups<'a>(of: &'a Answers<'a>) -> Vec<Vec<&'a Explanat
 }
 
 /// How many instances there are of each answer, as far as live rules go.
-pub(in crate::render) fn summary(of: &Answers<'_>) -> String {
-    let live = |is: Option<Allowed>| of.all.iter().filter(|one| one.verdicts().0 == is).count();
-    let words = if of.from.is_none() && of.to.is_none() {
+pub(in crate::render) fn summary(answers: &Answers<'_>) -> String {
+    let live = |is: Option<Allowed>| {
+        answers
+            .all
+            .iter()
+            .filter(|one| one.verdicts().0 == is)
+            .count()
+    };
+    let words = if answers.from.is_none() && answers.to.is_none() {
         [
             "everyone gets in everywhere",
             "somebody gets in",
@@ -77,10 +83,10 @@ pub(in crate::render) fn summary(of: &Answers<'_>) -> String {
     if parts.is_empty() {
         parts.push("there is no instance".to_owned());
     } else {
-        let _ = write!(parts[0], " of {}", count(of.all.len(), "instance"));
+        let _ = write!(parts[0], " of {}", count(answers.all.len(), "instance"));
     }
-    if !of.unlisted.is_empty() {
-        let regions = count(of.unlisted.len(), "region");
+    if !answers.unlisted.is_empty() {
+        let regions = count(answers.unlisted.len(), "region");
         parts.push(format!("{regions} could not be listed"));
     }
     parts.join(", ")

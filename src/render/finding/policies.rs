@@ -1,11 +1,10 @@
-//! Policies that do not hold, as findings: one for each mistake, however many instances have it.
+//! Policy violations as findings: one for each group of equal violations.
 //!
-//! Owns the words for where a violation comes from, and the line that is to blame. Does not
-//! judge.
+//! **Owns** the grouping, the words, and the location of a violation. **Does not** evaluate policies.
 
 use std::collections::BTreeMap;
 
-use super::{Finding, Level, Location, Rule, at, named};
+use super::{Finding, Level, Location, Rule, instance_name, location_of};
 use crate::exposure::{ComparisonSubject, Diff, Exposed, Line};
 use crate::model::{Origin, PolicySeverity};
 use crate::policy::{Occurrence, Subject, Violation, ViolationKind};
@@ -18,24 +17,24 @@ const NAMED: usize = 8;
 pub(in crate::render) const SHOWN: usize = 6;
 
 /// The same violation in one or more places.
-pub(in crate::render) struct Mistake<'a> {
+pub(in crate::render) struct ViolationGroup<'a> {
     /// Any of them: they differ in nothing but their place.
     pub(in crate::render) violation: &'a Violation,
     /// The instances and tables that have it, in the order of the run.
     pub(in crate::render) on: Vec<&'a Subject>,
 }
 
-/// What makes two violations the same mistake.
-type Same<'a> = (
+/// Violations with equal keys are one group.
+type GroupKey<'a> = (
     (&'a str, PolicySeverity, Occurrence, ViolationKind),
     (&'a str, &'a str),
     (&'a [Exposed], &'a [Origin]),
 );
 
 /// Violations that differ in their place only, as one, in the order of the run.
-pub(in crate::render) fn mistakes(violations: &[Violation]) -> Vec<Mistake<'_>> {
-    let mut known: BTreeMap<Same<'_>, usize> = BTreeMap::new();
-    let mut all: Vec<Mistake<'_>> = Vec::new();
+pub(in crate::render) fn group_violations(violations: &[Violation]) -> Vec<ViolationGroup<'_>> {
+    let mut known: BTreeMap<GroupKey<'_>, usize> = BTreeMap::new();
+    let mut all: Vec<ViolationGroup<'_>> = Vec::new();
     for violation in violations {
         let Violation {
             policy,
@@ -58,7 +57,7 @@ pub(in crate::render) fn mistakes(violations: &[Violation]) -> Vec<Mistake<'_>> 
         );
         let at = *known.entry(same).or_insert_with(|| {
             let on = Vec::new();
-            all.push(Mistake { violation, on });
+            all.push(ViolationGroup { violation, on });
             all.len() - 1
         });
         all[at].on.push(subject);
@@ -67,14 +66,14 @@ pub(in crate::render) fn mistakes(violations: &[Violation]) -> Vec<Mistake<'_>> 
 }
 
 /// A policy that does not hold, in one way or several.
-pub(in crate::render) struct Broken<'a> {
+pub(in crate::render) struct BrokenPolicy<'a> {
     /// The worst of its violations.
     pub(in crate::render) violation: &'a Violation,
     /// Its mistakes, in the order of the run.
-    pub(in crate::render) mistakes: Vec<Mistake<'a>>,
+    pub(in crate::render) mistakes: Vec<ViolationGroup<'a>>,
 }
 
-impl Broken<'_> {
+impl BrokenPolicy<'_> {
     /// The level of its findings.
     pub(in crate::render) fn level(&self) -> Level {
         level(self.violation)
@@ -82,14 +81,14 @@ impl Broken<'_> {
 }
 
 /// The same by policy, in the order of the run.
-pub(in crate::render) fn broken(violations: &[Violation]) -> Vec<Broken<'_>> {
-    let mut all: Vec<Broken<'_>> = Vec::new();
-    for mistake in mistakes(violations) {
+pub(in crate::render) fn broken_policies(violations: &[Violation]) -> Vec<BrokenPolicy<'_>> {
+    let mut all: Vec<BrokenPolicy<'_>> = Vec::new();
+    for mistake in group_violations(violations) {
         let violation = mistake.violation;
-        let same = |broken: &&mut Broken<'_>| broken.violation.policy == violation.policy;
+        let same = |broken: &&mut BrokenPolicy<'_>| broken.violation.policy == violation.policy;
         match all.iter_mut().find(same) {
             Some(broken) => broken.mistakes.push(mistake),
-            None => all.push(Broken {
+            None => all.push(BrokenPolicy {
                 violation,
                 mistakes: vec![mistake],
             }),
@@ -100,10 +99,13 @@ pub(in crate::render) fn broken(violations: &[Violation]) -> Vec<Broken<'_>> {
 
 /// A finding for each mistake.
 pub(super) fn findings(violations: &[Violation]) -> Vec<Finding> {
-    mistakes(violations).iter().map(Mistake::finding).collect()
+    group_violations(violations)
+        .iter()
+        .map(ViolationGroup::finding)
+        .collect()
 }
 
-impl Mistake<'_> {
+impl ViolationGroup<'_> {
     fn finding(&self) -> Finding {
         let Violation {
             policy,
@@ -113,10 +115,19 @@ impl Mistake<'_> {
             hint,
             ..
         } = self.violation;
-        let mut places: Vec<Location> = lines.iter().chain(declared).filter_map(at).collect();
+        let mut places: Vec<Location> = lines
+            .iter()
+            .chain(declared)
+            .filter_map(location_of)
+            .collect();
         let location = (!places.is_empty()).then(|| places.remove(0));
         let (policy, reason) = (sanitize(policy), sanitize(reason));
-        let mut on: Vec<String> = self.on.iter().take(NAMED).map(|on| place(on)).collect();
+        let mut on: Vec<String> = self
+            .on
+            .iter()
+            .take(NAMED)
+            .map(|on| subject_name(on))
+            .collect();
         if self.on.len() > NAMED {
             on.push(format!("{} more", self.on.len() - NAMED));
         }
@@ -125,7 +136,7 @@ impl Mistake<'_> {
             level: level(self.violation),
             message: format!(
                 "{} policy `{policy}` ({}) on {}: {reason}",
-                standing(self.violation),
+                violation_prefix(self.violation),
                 occurrence(self.violation.occurrence),
                 on.join(", ")
             ),
@@ -142,7 +153,7 @@ impl Mistake<'_> {
     pub(in crate::render) fn subjects(&self) -> Vec<ComparisonSubject> {
         let on = self.on.iter().map(|on| match on {
             Subject::Instance(id) => ComparisonSubject::Instance(id.clone()),
-            Subject::Table(_) => ComparisonSubject::Every(place(on)),
+            Subject::Table(_) => ComparisonSubject::Every(subject_name(on)),
         });
         on.collect()
     }
@@ -172,7 +183,7 @@ fn level(violation: &Violation) -> Level {
 }
 
 /// What it does to the plan.
-pub(in crate::render) fn standing(violation: &Violation) -> &'static str {
+pub(in crate::render) fn violation_prefix(violation: &Violation) -> &'static str {
     if violation.is_refusal() {
         "refused by"
     } else {
@@ -191,9 +202,9 @@ pub(in crate::render) fn occurrence(seen: Occurrence) -> &'static str {
 }
 
 /// An instance or a table, as messages name it.
-pub(in crate::render) fn place(on: &Subject) -> String {
+pub(in crate::render) fn subject_name(on: &Subject) -> String {
     match on {
-        Subject::Instance(id) => named(id),
+        Subject::Instance(id) => instance_name(id),
         Subject::Table(table) => format!("[{}]", sanitize(table)),
     }
 }

@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 
 use super::matrix::Row;
-use super::{Sense, all_names, code, joined, prose};
+use super::{DiffLabels, all_names, code, joined, prose};
 use crate::exposure::{ComparisonSubject, Exposed};
 use crate::model::{InstanceId, Key, LiveFirewall, Note};
 use crate::plan::{Call, Cause, CauseKind, Change, InstancePlan, InstanceResult, Plan, Verdict};
 use crate::policy::Subject;
 use crate::render::json::Run;
-use crate::render::text::by_text;
+use crate::render::text::group_notes;
 use crate::render::words::{count, key, sanitize, source_words, until};
 
 /// A row for each instance of a plan.
@@ -87,7 +87,7 @@ fn result<'a>(plan: &InstancePlan, run: &Run<'a>) -> Option<&'a InstanceResult> 
 }
 
 /// Everything about an instance but its name and its state.
-pub(super) fn inside(plan: &InstancePlan, sense: Sense, run: &Run<'_>) -> Markup {
+pub(super) fn inside(plan: &InstancePlan, labels: DiffLabels, run: &Run<'_>) -> Markup {
     let why = result(plan, run).and_then(|result| result.outcome.reason());
     html! {
         @if let Verdict::Refused { reason, hint } = &plan.verdict {
@@ -104,18 +104,18 @@ pub(super) fn inside(plan: &InstancePlan, sense: Sense, run: &Run<'_>) -> Markup
             }
             p.hint { "hint: " (prose(&open.hint)) }
         }
-        (rules(plan, sense))
-        (oddities(plan))
+        (rules(plan, labels))
+        (uncertain_entries(plan))
     }
 }
 
 /// The rules that change, or all of them where none does.
-fn rules(plan: &InstancePlan, sense: Sense) -> Markup {
+fn rules(plan: &InstancePlan, labels: DiffLabels) -> Markup {
     html! {
         @if !plan.changes.is_empty() {
             table.rules {
                 thead.sr { tr { th scope="col" { "rule" } th scope="col" { "from" } th scope="col" { "because" } } }
-                tbody { @for change in &plan.changes { (rule(change, sense)) } }
+                tbody { @for change in &plan.changes { (rule(change, labels)) } }
             }
         } @else if matches!(plan.verdict, Verdict::InSync | Verdict::Incomplete | Verdict::StillOpen) {
             table.rules {
@@ -130,7 +130,7 @@ fn rules(plan: &InstancePlan, sense: Sense) -> Markup {
     }
 }
 
-fn rule(change: &Change, sense: Sense) -> Markup {
+fn rule(change: &Change, labels: DiffLabels) -> Markup {
     let (before, after) = (source_words(&change.before), source_words(&change.after));
     let beyond = |these: &[String], those: &[String]| -> Vec<String> {
         these
@@ -148,12 +148,12 @@ fn rule(change: &Change, sense: Sense) -> Markup {
         tr {
             th scope="row" { (key(change.key)) }
             td {
-                @for (way, words) in sense.directions(beyond(&after, &before), beyond(&before, &after)) {
+                @for (way, words) in labels.directions(beyond(&after, &before), beyond(&before, &after)) {
                     @if !words.is_empty() {
                         span.source.(way.weight.class()) { (way.mark) (words.join(", ")) }
                     }
                 }
-                @if !both.is_empty() { small { (sense.both) " " (both.join(", ")) } }
+                @if !both.is_empty() { small { (labels.both) " " (both.join(", ")) } }
             }
             td {
                 @if change.causes.is_empty() { "not in the configuration" }
@@ -181,7 +181,7 @@ fn cause(cause: &Cause) -> Markup {
 }
 
 /// Live entries that are not understood, and the notes on the instance.
-fn oddities(plan: &InstancePlan) -> Markup {
+fn uncertain_entries(plan: &InstancePlan) -> Markup {
     let doubtful = plan.before.uncertain().iter();
     let doubtful = doubtful.map(|u| format!("uncertain live entry {}: {}", u.entry, u.doubt));
     let unknown = plan.before.unknown().iter();
@@ -194,7 +194,7 @@ fn oddities(plan: &InstancePlan) -> Markup {
 
 fn notes(notes: &[Note]) -> Markup {
     html! {
-        @for (text, origins) in by_text(notes) {
+        @for (text, origins) in group_notes(notes) {
             li {
                 (sanitize(text))
                 @if !origins.is_empty() {

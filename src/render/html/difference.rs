@@ -8,55 +8,55 @@ use maud::{Markup, html};
 
 use super::head::{Fact, Head};
 use super::matrix::{Instances, Row};
-use super::{Sense, ServiceName, answer, code, details, found, prose, whole};
+use super::{DiffLabels, ServiceName, access, code, details, findings, prose, render_page};
 use crate::exposure::{Compared, Direction, DocumentFirewall};
 use crate::model::{Firewall, Key};
 use crate::render::access::of_comparison;
-use crate::render::difference::{Clause, Comparison, Way, clauses, summary};
+use crate::render::difference::{Clause, Comparison, Effect, clauses, summary};
 use crate::render::text::severity;
 use crate::render::words::{minute, sanitize};
 
 /// The page.
 pub(crate) fn difference(
-    of: &Comparison<'_>,
+    comparison: &Comparison<'_>,
     service: ServiceName<'_>,
     environment: &[String],
 ) -> String {
-    let mut all: Vec<&Compared> = of.all.iter().collect();
+    let mut all: Vec<&Compared> = comparison.all.iter().collect();
     all.sort_by_cached_key(|c| {
         let key = (c.subject.clone(), c.condition.clone());
         (Reverse(severity(&c.diff)), c.is_equal(), key)
     });
-    let parts = of_comparison(of);
-    let run = of.run();
-    let found = found::Found::of(&run);
+    let parts = of_comparison(comparison);
+    let run = comparison.run();
+    let found = findings::FoundSections::of(&run);
     let rows: Vec<Row<'_>> = all.iter().map(|compared| row(compared)).collect();
-    let inside = |at: usize| inside(all[at], of);
-    let instances = Instances::of(&rows, Sense::COMPARISON, service, &inside);
+    let inside = |at: usize| inside(all[at], comparison);
+    let instances = Instances::of(&rows, DiffLabels::COMPARISON, service, &inside);
     let head = Head {
         verb: "diff",
-        headline: &summary(of),
+        headline: &summary(comparison),
         is_refused: false,
-        tiles: [answer::tiles(&parts), found.tiles(), instances.tiles()].concat(),
-        origin: origin(of),
+        tiles: [access::tiles(&parts), found.tiles(), instances.tiles()].concat(),
+        origin: origin(comparison),
     };
-    whole(
+    render_page(
         &head,
-        of.exit_code,
+        comparison.exit_code,
         &[
-            &|| answer::parts(&parts),
+            &|| access::parts(&parts),
             &|| found.section(),
             &|| instances.section(),
-            &|| notes(of),
+            &|| notes(comparison),
             &|| details::environment(environment),
         ],
     )
 }
 
-fn origin(of: &Comparison<'_>) -> Vec<Fact> {
-    let [old, new] = of.documents;
+fn origin(comparison: &Comparison<'_>) -> Vec<Fact> {
+    let [old, new] = comparison.documents;
     vec![
-        ("at", html! { (minute(of.at)) }),
+        ("at", html! { (minute(comparison.at)) }),
         ("before", code(old)),
         ("after", code(new)),
     ]
@@ -95,8 +95,8 @@ fn row(compared: &Compared) -> Row<'_> {
     }
 }
 
-fn inside(compared: &Compared, of: &Comparison<'_>) -> Markup {
-    let clauses = clauses(compared, of.words);
+fn inside(compared: &Compared, comparison: &Comparison<'_>) -> Markup {
+    let clauses = clauses(compared, comparison.words);
     html! {
         @for what in &compared.undecided { p { "Not known: " (prose(what)) "." } }
         @if let Some(which) = compared.undeclared {
@@ -111,15 +111,15 @@ fn inside(compared: &Compared, of: &Comparison<'_>) -> Markup {
 
 fn line(clause: &Clause) -> Markup {
     let Clause {
-        way,
+        effect,
         whats,
         who,
         causes,
     } = clause;
-    let (class, mark) = match way {
-        Way::Opens => ("wider", Sense::CHANGE.gained.mark),
-        Way::Closes => ("narrower", Sense::CHANGE.lost.mark),
-        Way::Doubt => ("doubt", "perhaps "),
+    let (class, mark) = match effect {
+        Effect::Opens => ("wider", DiffLabels::CHANGE.gained.mark),
+        Effect::Closes => ("narrower", DiffLabels::CHANGE.lost.mark),
+        Effect::Doubt => ("doubt", "perhaps "),
     };
     html! {
         p.clause {
@@ -129,12 +129,12 @@ fn line(clause: &Clause) -> Markup {
     }
 }
 
-fn notes(of: &Comparison<'_>) -> Markup {
+fn notes(comparison: &Comparison<'_>) -> Markup {
     html! {
-        @if !of.notes.is_empty() {
+        @if !comparison.notes.is_empty() {
             section aria-labelledby="notes" {
                 h2 id="notes" { "Notes" }
-                ul.notes { @for note in of.notes { li { (sanitize(note)) } } }
+                ul.notes { @for note in comparison.notes { li { (sanitize(note)) } } }
             }
         }
     }

@@ -56,7 +56,7 @@ impl Head<'_> {
 }
 
 /// When a run was, and what it was made from, as far as that is known.
-pub(super) fn of_run(run: &Run<'_>) -> Vec<Fact> {
+pub(super) fn origin_facts(run: &Run<'_>) -> Vec<Fact> {
     let mut facts: Vec<Fact> = Vec::new();
     let known = run.facts;
     let origin = known.map(|facts| &facts.provenance);

@@ -12,7 +12,7 @@ use cell::cell;
 use maud::{Markup, html};
 
 use super::head::Tile;
-use super::{Sense, ServiceName, code, joined, names};
+use super::{DiffLabels, ServiceName, code, joined, names};
 use crate::exposure::{Atom, ComparisonSubject, Diff, Effective, Exposed, Reach};
 use crate::model::{Family, Firewall, Key, Protocol, Sources};
 use crate::render::words::{count, sanitize};
@@ -40,7 +40,7 @@ pub(super) struct Service {
 
 /// How much a service is spoken of.
 #[derive(Default)]
-struct Use {
+struct ServiceUsage {
     keys: BTreeSet<Key>,
     changes: usize,
     uses: usize,
@@ -70,7 +70,7 @@ impl Row<'_> {
     }
 
     /// Whether the table says the same of both.
-    fn is_like(&self, other: &Self) -> bool {
+    fn has_same_cells(&self, other: &Self) -> bool {
         self.before == other.before
             && self.after == other.after
             && self.against == other.against
@@ -100,14 +100,14 @@ struct Table {
 pub(super) struct Instances {
     differing: Table,
     quiet: Table,
-    sense: Sense,
+    labels: DiffLabels,
 }
 
 impl Instances {
     /// `inside` gives the details of a row.
     pub(super) fn of(
         rows: &[Row<'_>],
-        sense: Sense,
+        labels: DiffLabels,
         service: ServiceName<'_>,
         inside: &dyn Fn(usize) -> Markup,
     ) -> Self {
@@ -116,18 +116,18 @@ impl Instances {
                 .iter()
                 .enumerate()
                 .filter(|(_, row)| row.is_quiet == quiet);
-            Table::of(&rows.collect::<Vec<_>>(), sense, service, inside)
+            Table::of(&rows.collect::<Vec<_>>(), labels, service, inside)
         };
         Self {
             differing: table(false),
             quiet: table(true),
-            sense,
+            labels,
         }
     }
 
     pub(super) fn tiles(&self) -> Vec<Tile> {
         let quiet = self.quiet.instances();
-        let tile = ("in-sync", self.sense.quiet, count(quiet, "instance"), "");
+        let tile = ("in-sync", self.labels.quiet, count(quiet, "instance"), "");
         (quiet > 0).then_some(tile).into_iter().collect()
     }
 
@@ -137,7 +137,7 @@ impl Instances {
             @if !self.differing.groups.is_empty() {
                 section aria-labelledby="instances" {
                     h2 id="instances" { "Instance by instance" }
-                    (self.choice())
+                    (self.filter_controls())
                     (self.differing.markup("i", true))
                 }
             }
@@ -145,7 +145,7 @@ impl Instances {
                 section aria-labelledby="in-sync" {
                     details.fold {
                         summary {
-                            h2 id="in-sync" { (self.sense.quiet) " " small { (count(quiet, "instance")) } }
+                            h2 id="in-sync" { (self.labels.quiet) " " small { (count(quiet, "instance")) } }
                         }
                         (self.quiet.markup("s", false))
                     }
@@ -155,16 +155,16 @@ impl Instances {
     }
 
     /// Which rows are shown; a style sheet is enough for that.
-    fn choice(&self) -> Markup {
+    fn filter_controls(&self) -> Markup {
         let groups = &self.differing.groups;
-        let ways = self.sense.directions((), ());
+        let ways = self.labels.directions((), ());
         let mut choices = ways
             .map(|(way, ())| (way.weight.class(), way.verb))
             .to_vec();
         choices.retain(|(class, _)| groups.iter().any(|group| group.class.contains(class)));
         html! {
             @if groups.len() > CHOICE && choices.len() > 1 {
-                fieldset.choice {
+                fieldset.filter_controls {
                     legend.sr { "Which instances are shown" }
                     label { input type="radio" name="shown" id="only-all" checked; " all" }
                     @for (class, verb) in &choices {
@@ -179,7 +179,7 @@ impl Instances {
 impl Table {
     fn of(
         rows: &[(usize, &Row<'_>)],
-        sense: Sense,
+        labels: DiffLabels,
         service: ServiceName<'_>,
         inside: &dyn Fn(usize) -> Markup,
     ) -> Self {
@@ -190,16 +190,20 @@ impl Table {
         for (at, row) in rows {
             let inside = inside(*at);
             let alike = known.entry((&row.state, inside.0.clone())).or_default();
-            let same = alike.iter().find(|group| groups[**group].0.is_like(row));
+            let same = alike
+                .iter()
+                .find(|group| groups[**group].0.has_same_cells(row));
             let group = same.copied().unwrap_or_else(|| {
                 let kept = row.kept();
-                let cells = columns.iter().map(|column| cell(row, &kept, column, sense));
+                let cells = columns
+                    .iter()
+                    .map(|column| cell(row, &kept, column, labels));
                 let against: BTreeSet<&str> =
                     row.against.iter().map(|(policy, _)| *policy).collect();
                 let group = Group {
                     members: Vec::new(),
                     state: row.state.clone(),
-                    class: sense.class(row.diff),
+                    class: labels.class(row.diff),
                     against: against.into_iter().map(str::to_owned).collect(),
                     cells: joined(cells, ""),
                     inside,
@@ -264,7 +268,7 @@ impl Table {
 
 /// A column for each service that changes; where none does, for the most common ones. The others share a column.
 fn columns(rows: &[(usize, &Row<'_>)], name: ServiceName<'_>) -> Vec<Column> {
-    let mut named: BTreeMap<String, Use> = BTreeMap::new();
+    let mut named: BTreeMap<String, ServiceUsage> = BTreeMap::new();
     for (key, changes) in rows.iter().flat_map(|(_, row)| row.keys.iter().copied()) {
         let name = name(key).map_or_else(|| key.to_string(), str::to_owned);
         let used = named.entry(name).or_default();
@@ -272,7 +276,7 @@ fn columns(rows: &[(usize, &Row<'_>)], name: ServiceName<'_>) -> Vec<Column> {
         used.uses += 1;
         used.changes += usize::from(changes);
     }
-    let mut chosen: Vec<(String, Use)> = named.into_iter().collect();
+    let mut chosen: Vec<(String, ServiceUsage)> = named.into_iter().collect();
     chosen.sort_by_key(|(_, used)| Reverse((used.changes, used.uses)));
     let changing = chosen.iter().filter(|(_, used)| used.changes > 0).count();
     let own = if changing > 0 { changing } else { chosen.len() };
@@ -282,7 +286,7 @@ fn columns(rows: &[(usize, &Row<'_>)], name: ServiceName<'_>) -> Vec<Column> {
     let mut rest = chosen.split_off(own);
     chosen.sort_by_cached_key(|(_, used)| used.keys.clone());
     rest.sort_by_cached_key(|(_, used)| used.keys.clone());
-    let one = |(name, used): (String, Use)| Column {
+    let one = |(name, used): (String, ServiceUsage)| Column {
         name: name.clone(),
         services: vec![service(name, &used.keys)],
     };

@@ -33,16 +33,23 @@ pub(super) fn parts(out: &mut String, parts: &[Part], detail: Detail) {
 fn table(part: &Part, short: bool) -> String {
     let words = part.words;
     let because = words
-        .because
+        .cause_heading
         .map_or_else(String::new, |because| format!(" {because} |"));
-    let rule = if words.because.is_some() { "---|" } else { "" };
-    let mut table = format!("| instances | {} |{because}\n|---|---|{rule}\n", words.who);
+    let rule = if words.cause_heading.is_some() {
+        "---|"
+    } else {
+        ""
+    };
+    let mut table = format!(
+        "| instances | {} |{because}\n|---|---|{rule}\n",
+        words.source_heading
+    );
     for group in &part.groups {
         let lines = group.lines.iter().map(|line| shown(words.weight, line));
         let lines: Vec<String> = lines.collect();
         let on = named(group, short);
         let _ = write!(table, "| {on} | {} |", lines.join("<br>"));
-        if words.because.is_some() {
+        if words.cause_heading.is_some() {
             let _ = write!(table, " {} |", causes(group));
         }
         table.push('\n');

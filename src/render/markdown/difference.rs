@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use super::access::{names, parts};
 use super::escape::prose;
-use super::{Detail, LIMIT, NAMED, SHORTENED, folded, problems};
+use super::{Detail, LIMIT, NAMED, SHORTENED, folded, write_findings};
 use crate::exposure::{ComparedDocument, ComparisonSubject};
 use crate::render::access::{Part, is_everyone, of_comparison, subjects};
 use crate::render::difference::{Comparison, blocks, one_sentence, summary};
@@ -16,16 +16,16 @@ use crate::render::json::Severity;
 use crate::render::words::count;
 
 /// The comment. Its first line is a mark that a bot knows its own comment by.
-pub(crate) fn difference(of: &Comparison<'_>) -> String {
-    let sentence = in_a_sentence(of);
+pub(crate) fn difference(comparison: &Comparison<'_>) -> String {
+    let sentence = sentence_comment(comparison);
     if let Some(text) = sentence.filter(|text| text.chars().count() <= LIMIT) {
         return text;
     }
-    let parts = of_comparison(of);
+    let parts = of_comparison(comparison);
     let details = [Detail::All, Detail::Short, Detail::Sums, Detail::Counts];
     let mut text = String::new();
     for detail in details {
-        text = composed(of, &parts, detail);
+        text = render(comparison, &parts, detail);
         if text.chars().count() <= LIMIT {
             break;
         }
@@ -33,49 +33,60 @@ pub(crate) fn difference(of: &Comparison<'_>) -> String {
     text
 }
 
-fn in_a_sentence(of: &Comparison<'_>) -> Option<String> {
-    let equal = of.all.iter().filter(|c| c.is_equal()).count();
-    let blocks = blocks(of.all, of.words);
+fn sentence_comment(comparison: &Comparison<'_>) -> Option<String> {
+    let equal = comparison.all.iter().filter(|c| c.is_equal()).count();
+    let blocks = blocks(comparison.all, comparison.words);
     if blocks.iter().any(|block| block.members.len() > NAMED) {
         return None;
     }
     let sentence = one_sentence(&blocks, equal)?;
     let sentence = anstream::adapter::strip_str(&sentence).to_string();
-    let mut out = head(of, Detail::All);
-    let sign = if opens_to_everyone(of) { "🌐 " } else { "" };
+    let mut out = head(comparison, Detail::All);
+    let sign = if opens_to_everyone(comparison) {
+        "🌐 "
+    } else {
+        ""
+    };
     let _ = writeln!(out, "{sign}{}\n", prose(sentence.trim_end()));
-    rest(&mut out, of);
+    write_rest(&mut out, comparison);
     Some(out)
 }
 
-fn composed(of: &Comparison<'_>, all: &[Part], detail: Detail) -> String {
-    let mut out = head(of, detail);
+fn render(comparison: &Comparison<'_>, all: &[Part], detail: Detail) -> String {
+    let mut out = head(comparison, detail);
     parts(&mut out, all, detail);
     if detail >= Detail::Short {
         out.push_str(SHORTENED);
     } else {
-        rest(&mut out, of);
+        write_rest(&mut out, comparison);
     }
     out
 }
 
-fn head(of: &Comparison<'_>, detail: Detail) -> String {
-    let mut out = format!("<!-- portward:diff -->\n### portward diff: {}", summary(of));
-    let opens = of.all.iter().filter(|c| !c.diff.gained.is_empty());
+fn head(comparison: &Comparison<'_>, detail: Detail) -> String {
+    let mut out = format!(
+        "<!-- portward:diff -->\n### portward diff: {}",
+        summary(comparison)
+    );
+    let opens = comparison.all.iter().filter(|c| !c.diff.gained.is_empty());
     let opens = subjects(opens.map(|compared| &compared.subject));
     if !opens.is_empty() {
         let _ = write!(out, " Opens something on {opens}.");
     }
-    if of.problems.iter().any(|p| p.severity == Severity::Error) {
+    if comparison
+        .problems
+        .iter()
+        .any(|p| p.severity == Severity::Error)
+    {
         out.push_str(" **Not everything could be compared.**");
     }
     out.push_str("\n\n");
-    problems(&mut out, &of.run(), detail);
+    write_findings(&mut out, &comparison.run(), detail);
     out
 }
 
-fn opens_to_everyone(of: &Comparison<'_>) -> bool {
-    let mut lines = of
+fn opens_to_everyone(comparison: &Comparison<'_>) -> bool {
+    let mut lines = comparison
         .all
         .iter()
         .flat_map(|compared| compared.diff.lines().gained);
@@ -83,15 +94,18 @@ fn opens_to_everyone(of: &Comparison<'_>) -> bool {
 }
 
 /// What does not differ, and what else there is to know.
-fn rest(out: &mut String, of: &Comparison<'_>) {
-    let equal = of.all.iter().filter(|compared| compared.is_equal());
+fn write_rest(out: &mut String, comparison: &Comparison<'_>) {
+    let equal = comparison.all.iter().filter(|compared| compared.is_equal());
     let equal: Vec<ComparisonSubject> = equal.map(|compared| compared.subject.clone()).collect();
     if !equal.is_empty() {
         let title = format!("Equal: {}", count(equal.len(), "instance"));
         folded(out, &title, &format!("{}\n", names(&equal, false)));
     }
     for which in [ComparedDocument::Old, ComparedDocument::New] {
-        let those = of.all.iter().filter(|c| c.undeclared == Some(which));
+        let those = comparison
+            .all
+            .iter()
+            .filter(|c| c.undeclared == Some(which));
         let those: Vec<ComparisonSubject> = those.map(|c| c.subject.clone()).collect();
         if !those.is_empty() {
             let title = format!(
@@ -102,12 +116,12 @@ fn rest(out: &mut String, of: &Comparison<'_>) {
             folded(out, &title, &format!("{}\n", names(&those, false)));
         }
     }
-    if !of.notes.is_empty() {
+    if !comparison.notes.is_empty() {
         let mut notes = String::new();
-        for note in of.notes {
+        for note in comparison.notes {
             let _ = writeln!(notes, "- {}", prose(note));
         }
-        folded(out, &count(of.notes.len(), "note"), &notes);
+        folded(out, &count(comparison.notes.len(), "note"), &notes);
     }
 }
 

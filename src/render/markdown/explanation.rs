@@ -6,9 +6,9 @@
 use std::fmt::Write as _;
 
 use super::escape::{code, prose};
-use super::{LIMIT, SHORTENED};
+use super::{LIMIT, SHORTENED, truncate};
 use crate::exposure::{DocumentFirewall, Line};
-use crate::render::explanation::{Explanation, cause_words};
+use crate::render::explanation::{Explanation, cause_text};
 use crate::render::names;
 
 /// Lines of each state, and characters of each line, where the whole answer is too long.
@@ -18,75 +18,81 @@ const FEW: (usize, usize) = (10, 200);
 const CAUSES: usize = 5;
 
 /// The comment. Its first line is a mark that a bot knows its own comment by.
-pub(crate) fn explanation(of: &Explanation<'_>) -> String {
-    let text = composed(of, (usize::MAX, usize::MAX));
+pub(crate) fn explanation(explanation: &Explanation<'_>) -> String {
+    let text = render(explanation, (usize::MAX, usize::MAX));
     if text.chars().count() <= LIMIT {
         return text;
     }
-    composed(of, FEW) + "\n" + SHORTENED
+    render(explanation, FEW) + "\n" + SHORTENED
 }
 
-fn composed(of: &Explanation<'_>, most: (usize, usize)) -> String {
-    let cut = |text: &str| cut(text, most.1);
-    let (to, from) = (of.to.unwrap_or("everything"), of.from.unwrap_or("everyone"));
+fn render(explanation: &Explanation<'_>, most: (usize, usize)) -> String {
+    let truncated = |text: &str| truncate(text, most.1);
+    let (to, from) = (
+        explanation.to.unwrap_or("everything"),
+        explanation.from.unwrap_or("everyone"),
+    );
     let mut out = format!(
         "<!-- portward:explain -->\n### portward explain: {} from {} on {}\n\n",
-        code(&cut(to)),
-        code(&cut(from)),
-        code(&of.id.to_string())
+        code(&truncated(to)),
+        code(&truncated(from)),
+        code(&explanation.id.to_string())
     );
-    let (live, desired) = of.verdicts();
-    match of.live {
+    let (live, desired) = explanation.verdicts();
+    match explanation.live {
         Err(why) => {
             let _ = writeln!(
                 out,
                 "- live: **not known**: {}",
-                prose(&cut(&why.to_string()))
+                prose(&truncated(&why.to_string()))
             );
         }
         Ok(side) => {
             let words = live.map_or("", |allowed| allowed.words());
             let _ = writeln!(out, "- live: **{words}**");
-            lines(&mut out, of, side, "rule", most);
+            lines(&mut out, explanation, side, "rule", most);
         }
     }
-    match of.desired {
+    match explanation.desired {
         None => out.push_str("- desired: **not in the configuration**\n"),
         Some(side) => {
             let words = desired.map_or("", |allowed| allowed.words());
-            let _ = writeln!(out, "- desired{}: **{words}**", of.additive());
-            lines(&mut out, of, side, "live rule", most);
+            let _ = writeln!(out, "- desired{}: **{words}**", explanation.mode_suffix());
+            lines(&mut out, explanation, side, "live rule", most);
         }
     }
-    if let Some(note) = of.note() {
-        let _ = writeln!(out, "\n{}", prose(&cut(&note)));
+    if let Some(note) = explanation.note() {
+        let _ = writeln!(out, "\n{}", prose(&truncated(&note)));
     }
-    if let Some(change) = of.change() {
-        let _ = writeln!(out, "\nTo let all of it in: {}", prose(&cut(&change)));
+    if let Some(change) = explanation.change() {
+        let _ = writeln!(out, "\nTo let all of it in: {}", prose(&truncated(&change)));
     }
     out
 }
 
 fn lines(
     out: &mut String,
-    of: &Explanation<'_>,
+    explanation: &Explanation<'_>,
     side: &DocumentFirewall,
     rule: &str,
     (most, longest): (usize, usize),
 ) {
-    let names = [of.names, of.names];
+    let names = [explanation.names, explanation.names];
     let said = |line: &Line| {
-        let what = names::what(&line.what, names);
-        let text = format!("{what} from {}", names::sources(&line.sources, names));
-        code(&cut(&text, longest))
+        let what = names::port_name(&line.what, names);
+        let text = format!("{what} from {}", names::source_name(&line.sources, names));
+        code(&truncate(&text, longest))
     };
-    let (all, perhaps) = (of.part(side), of.perhaps(side));
+    let (all, perhaps) = (
+        explanation.allowed_lines(side),
+        explanation.doubtful_lines(side),
+    );
     for line in all.iter().take(most) {
         let causes = side.causes(line);
         let mut words: Vec<String> = causes
             .iter()
             .take(CAUSES)
-            .map(|said| code(&cut(&cause_words(said, rule), longest)))
+            .map(|said| code(&truncate(&cause_text(said, rule), longest)))
             .collect();
         if causes.len() > CAUSES {
             words.push(format!("{} more", causes.len() - CAUSES));
@@ -95,18 +101,11 @@ fn lines(
     }
     let left = most.saturating_sub(all.len());
     for (line, doubt) in perhaps.iter().take(left) {
-        let (entry, why) = (code(&cut(&doubt.entry, longest)), prose(&doubt.why));
+        let (entry, why) = (code(&truncate(&doubt.entry, longest)), prose(&doubt.why));
         let _ = writeln!(out, "  - perhaps {}, by {entry}: {why}", said(line));
     }
     let lines = all.len() + perhaps.len();
     if lines > most {
         let _ = writeln!(out, "  - and {} more", lines - most);
-    }
-}
-
-fn cut(text: &str, longest: usize) -> String {
-    match text.char_indices().nth(longest) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
     }
 }

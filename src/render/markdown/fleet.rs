@@ -14,14 +14,17 @@ use crate::render::text::places;
 use crate::render::words::count;
 
 /// The comment. Its first line is a mark that a bot knows its own comment by.
-pub(crate) fn explanations(of: &Answers<'_>) -> String {
-    let (to, from) = (of.to.unwrap_or("everything"), of.from.unwrap_or("everyone"));
+pub(crate) fn explanations(answers: &Answers<'_>) -> String {
+    let (to, from) = (
+        answers.to.unwrap_or("everything"),
+        answers.from.unwrap_or("everyone"),
+    );
     let mut out = format!(
         "<!-- portward:explain -->\n### portward explain: {} from {}\n\n{}\n\n\
          | instances | live | desired |\n|---|---|---|\n",
         code(to),
         code(from),
-        prose(&summary(of))
+        prose(&summary(answers))
     );
     let words = |allowed: Option<Allowed>, none: &str| match allowed {
         Some(allowed) => allowed.words().to_owned(),
@@ -29,7 +32,7 @@ pub(crate) fn explanations(of: &Answers<'_>) -> String {
     };
     // In the order of the text, which is that of the first of each.
     let mut rows: Vec<((String, String), Vec<&InstanceId>)> = Vec::new();
-    for one in groups(of).into_iter().flatten() {
+    for one in groups(answers).into_iter().flatten() {
         let (live, desired) = one.verdicts();
         let none = match one.undecided {
             Some(why) => format!("not known: {why}"),
@@ -63,7 +66,7 @@ pub(crate) fn explanations(of: &Answers<'_>) -> String {
     if missing > 0 {
         let _ = writeln!(out, "\nThe rest is left out: {}.", count(missing, "row"));
     }
-    for (site, why) in of.unlisted {
+    for (site, why) in answers.unlisted {
         let _ = writeln!(
             out,
             "\n{} could not be listed: {}",

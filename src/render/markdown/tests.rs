@@ -187,7 +187,7 @@ proptest! {
 
     #[test]
     fn full_comment_has_every_access_line(plan in plans(Universe::Big)) {
-        let text = composed(&run(&plan), Detail::All);
+        let text = render(&run(&plan), Detail::All);
         for instance in &plan.instances {
             for line in instance.exposure.lines().gained {
                 prop_assert!(text.contains(&code(&line.to_string())), "{} is not in {}", line, text);
@@ -198,6 +198,6 @@ proptest! {
     #[test]
     fn shortest_form_fits_its_limit(plan in plans(Universe::Big), times in 1_usize..40) {
         let plan = repeated(&plan, times);
-        prop_assert!(composed(&run(&plan), Detail::Counts).chars().count() < LIMIT);
+        prop_assert!(render(&run(&plan), Detail::Counts).chars().count() < LIMIT);
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::change::{self, Changed, change_lines, difference_lines, rank};
-use super::{Asked, BOLD, CHANGE, DIM, GAIN, LOSS, notes, places};
+use super::{BOLD, CHANGE, DIM, GAIN, LOSS, PlanView, notes, places};
 use crate::exposure::{Diff, Exposed, Line};
 use crate::model::{Code, Mode, Note};
 use crate::plan::{Call, Cause, InstancePlan, Plan, StillOpen, Verdict};
@@ -16,12 +16,17 @@ use crate::render::wrap::{columns, wrap};
 
 /// Instances that differ, those that read alike together, the widest first. Instances read alike where they do so without
 /// their places: tables of their own that say the same make one block with all places.
-pub(super) fn blocks(plan: &Plan, asked: Asked<'_>, width: usize, has_notes: bool) -> Vec<String> {
+pub(super) fn blocks(
+    plan: &Plan,
+    view: PlanView<'_>,
+    width: usize,
+    has_notes: bool,
+) -> Vec<String> {
     let mut alike: BTreeMap<String, Vec<&InstancePlan>> = BTreeMap::new();
     for instance in &plan.instances {
         if instance.verdict.differs() || instance.incomplete.is_some() {
-            let without_places = body(&Alike::unplaced(instance), asked, width);
-            let key = what(instance, "", asked) + "\n" + &without_places;
+            let without_places = body(&BlockContent::without_places(instance), view, width);
+            let key = action_text(instance, "", view) + "\n" + &without_places;
             alike.entry(key).or_default().push(instance);
         }
     }
@@ -35,26 +40,26 @@ pub(super) fn blocks(plan: &Plan, asked: Asked<'_>, width: usize, has_notes: boo
     blocks
         .into_iter()
         .map(|instances| {
-            let mut all = Alike::of(&instances);
+            let mut all = BlockContent::merge(&instances);
             if !has_notes {
                 all.notes.clear();
             }
-            let body = body(&all, asked, width);
-            format!("{}\n{body}", heading(&instances, asked, width))
+            let body = body(&all, view, width);
+            format!("{}\n{body}", heading(&instances, view, width))
         })
         .collect()
 }
 
 /// Instances of which the same is said, by the first of them.
-struct Alike<'a> {
+struct BlockContent<'a> {
     first: &'a InstancePlan,
     changes: Vec<Changed<'a>>,
     notes: Vec<Note>,
 }
 
-impl<'a> Alike<'a> {
+impl<'a> BlockContent<'a> {
     /// One instance, without the places of what changes.
-    fn unplaced(first: &'a InstancePlan) -> Self {
+    fn without_places(first: &'a InstancePlan) -> Self {
         let changes = first.changes.iter().map(|change| Changed {
             change,
             causes: Vec::new(),
@@ -71,7 +76,7 @@ impl<'a> Alike<'a> {
     }
 
     /// All of them, with every place that any of them has.
-    fn of(all: &[&'a InstancePlan]) -> Self {
+    fn merge(all: &[&'a InstancePlan]) -> Self {
         let first = all[0];
         let changes = first.changes.iter().map(|change| {
             let same = all.iter().flat_map(|instance| &instance.changes);
@@ -125,10 +130,10 @@ pub(in crate::render) fn severity(exposure: &Diff) -> u128 {
 }
 
 /// Names and what will be done, the latter at the right where it fits.
-fn heading(instances: &[&InstancePlan], asked: Asked<'_>, width: usize) -> String {
+fn heading(instances: &[&InstancePlan], view: PlanView<'_>, width: usize) -> String {
     let names = places(instances.iter().map(|instance| &instance.instance.id)).join(", ");
     let each = if instances.len() > 1 { " each" } else { "" };
-    let what = what(instances[0], each, asked);
+    let what = action_text(instances[0], each, view);
     let names = wrap(&names, width);
     let last = names.lines().next_back().map_or(0, columns);
     let names: Vec<String> = names
@@ -143,9 +148,9 @@ fn heading(instances: &[&InstancePlan], asked: Asked<'_>, width: usize) -> Strin
 }
 
 /// What will be done to an instance, or to `each` of several.
-fn what(instance: &InstancePlan, each: &str, asked: Asked<'_>) -> String {
+fn action_text(instance: &InstancePlan, each: &str, view: PlanView<'_>) -> String {
     let mut what = match &instance.verdict {
-        Verdict::Change if asked != Asked::Plan => "differs".to_owned(),
+        Verdict::Change if view != PlanView::Plan => "differs".to_owned(),
         Verdict::Change => {
             let mut verbs: Vec<&str> = instance.calls.iter().map(Call::verb).collect();
             verbs.dedup();
@@ -167,7 +172,7 @@ fn what(instance: &InstancePlan, each: &str, asked: Asked<'_>) -> String {
 }
 
 /// Everything about instances but their names.
-fn body(all: &Alike<'_>, asked: Asked<'_>, width: usize) -> String {
+fn body(all: &BlockContent<'_>, view: PlanView<'_>, width: usize) -> String {
     let plan = all.first;
     let mut text = String::new();
     if let Verdict::Refused { reason, hint } = &plan.verdict {
@@ -188,7 +193,7 @@ fn body(all: &Alike<'_>, asked: Asked<'_>, width: usize) -> String {
             sanitize(why)
         );
     }
-    if asked == Asked::Plan {
+    if view == PlanView::Plan {
         change_lines(&mut text, &all.changes, width);
     } else {
         difference_from_live(&mut text, plan);
@@ -204,7 +209,7 @@ fn body(all: &Alike<'_>, asked: Asked<'_>, width: usize) -> String {
             );
         }
     }
-    if asked == Asked::Plan {
+    if view == PlanView::Plan {
         access(&mut text, plan);
     }
     still_open(&mut text, &plan.still_open);

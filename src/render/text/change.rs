@@ -152,7 +152,7 @@ fn paragraphs(text: &mut String, lines: Vec<Line<'_>>, width: usize) {
     for paragraph in &paragraphs {
         let places = places(paragraph[0].causes, &mut told);
         let beside = match (&paragraph[..], &places[..]) {
-            ([line], [place]) if line.parts.is_empty() => beside(line, place, width),
+            ([line], [place]) if line.parts.is_empty() => line_with_place(line, place, width),
             _ => None,
         };
         if let Some(line) = beside {
@@ -177,7 +177,7 @@ fn paragraphs(text: &mut String, lines: Vec<Line<'_>>, width: usize) {
 }
 
 /// A line with its place in the column of places; `None` where either is too long for that.
-fn beside(line: &Line<'_>, place: &str, width: usize) -> Option<String> {
+fn line_with_place(line: &Line<'_>, place: &str, width: usize) -> Option<String> {
     let head = line.head();
     let used = columns(&head) + line.sources.chars().count();
     let column = width.checked_sub(PLACE_FROM_RIGHT)?;

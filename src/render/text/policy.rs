@@ -8,13 +8,13 @@ use std::fmt::Write as _;
 use super::{BOLD, CHANGE, LOSS, places};
 use crate::model::{InstanceId, PolicySeverity};
 use crate::policy::{Subject, Violation};
-use crate::render::finding::policies::{SHOWN, mistakes, occurrence};
+use crate::render::finding::policies::{SHOWN, group_violations, occurrence};
 use crate::render::words::sanitize;
 
 /// Every violation; empty where there is none.
 pub fn violations(violations: &[Violation]) -> String {
     let mut text = String::new();
-    for mistake in mistakes(violations) {
+    for mistake in group_violations(violations) {
         let _ = writeln!(text, "{}", head(mistake.violation));
         let _ = writeln!(text, "  {BOLD}on{BOLD:#} {}", named(&mistake.on).join(", "));
         for line in mistake.access(SHOWN) {

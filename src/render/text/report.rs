@@ -13,9 +13,9 @@ use crate::render::words::{count, sanitize};
 
 /// What became of every instance that had calls, ending in a summary line.
 pub fn report(report: &Report, plan: &Plan) -> String {
-    let mut groups: Vec<(Ending, Vec<&InstanceResult>)> = Vec::new();
+    let mut groups: Vec<(ResultText, Vec<&InstanceResult>)> = Vec::new();
     for result in &report.results {
-        let ending = Ending::of(result);
+        let ending = ResultText::of(result);
         match groups.iter_mut().find(|(known, _)| *known == ending) {
             Some((_, alike)) => alike.push(result),
             None => groups.push((ending, vec![result])),
@@ -87,7 +87,7 @@ fn is_in_doubt(result: &InstanceResult) -> bool {
 
 /// What is said of an instance, but for its name.
 #[derive(PartialEq)]
-struct Ending {
+struct ResultText {
     /// Where it stands among the others.
     rank: u8,
     style: Style,
@@ -98,7 +98,7 @@ struct Ending {
     note: Option<String>,
 }
 
-impl Ending {
+impl ResultText {
     fn of(result: &InstanceResult) -> Self {
         let plain = Style::new();
         let (rank, style, words) = match &result.outcome {
@@ -202,14 +202,14 @@ mod tests {
             })
         };
         let done = || Outcome::Applied { repaired: None };
-        let stopped = || Outcome::NotStarted("interrupted".to_owned());
+        let guard_finding = || Outcome::NotStarted("interrupted".to_owned());
         let results = vec![
             result("db-1", 1, failed("no reply")),
             result("web-1", 1, done()),
-            result("web-2", 0, stopped()),
+            result("web-2", 0, guard_finding()),
             result("web-3", 1, done()),
             result("web-4", 2, done()),
-            result("web-5", 0, stopped()),
+            result("web-5", 0, guard_finding()),
             result("web-6", 0, failed("not permitted")),
         ];
         let report = Report {

@@ -21,7 +21,7 @@ pub(crate) fn details(scene: &Scene, act: &RunRecord) -> String {
     for (id, wanted) in &act.desired.instances {
         let _ = writeln!(told, "{id} wanted: {wanted:?}");
     }
-    told.push_str(&text::plan(&act.plan, text::Asked::Plan, 80));
+    told.push_str(&text::plan(&act.plan, text::PlanView::Plan, 80));
     for plan in &act.plan.instances {
         let _ = writeln!(told, "{}: {:?}", plan.instance.id, plan.calls);
     }

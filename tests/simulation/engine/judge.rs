@@ -385,7 +385,7 @@ pub(crate) fn exit(act: &RunRecord) -> Exit {
 
 fn output_contains_no_secret(act: &RunRecord) -> Result<(), Broken> {
     let texts = [
-        text::plan(&act.plan, text::Asked::Plan, 80),
+        text::plan(&act.plan, text::PlanView::Plan, 80),
         text::report(&act.report, &act.plan),
         format!("{:?}{:?}", act.report, act.receipt),
     ];

@@ -24,7 +24,7 @@ use crate::plan::file::{self, PlanFile};
 use crate::plan::{InstancePlan, Plan, Verdict};
 use crate::policy;
 use crate::render::cost::Cost;
-use crate::render::text::Asked;
+use crate::render::text::PlanView;
 
 /// A plan that may be carried out, and what it is for.
 pub(super) struct Prepared {
@@ -107,7 +107,7 @@ async fn from_config(args: &ApplyArgs, run: &mut Run) -> Result<Prepared, RunErr
         }
     };
     let planned = planned.with_cost(&connection.call_counts(), &ours);
-    let text = plan_text(run, &planned, Asked::Plan, false);
+    let text = plan_text(run, &planned, PlanView::Plan, false);
     Ok(Prepared {
         connection,
         cost: planned.cost,
@@ -242,7 +242,7 @@ async fn from_file(args: &ApplyArgs, path: &Path, run: &mut Run) -> Result<Prepa
             targets: file.scope.targets.clone(),
         },
         // A plan that a guard or a policy refuses is never written to a file.
-        text: guarded_text(&plan, &[], &cost, Asked::Plan),
+        text: guarded_text(&plan, &[], &cost, PlanView::Plan),
         cost,
         digest: Some(file.digest().to_string()),
         ended: BTreeMap::new(),

@@ -58,7 +58,8 @@ pub(super) async fn run_checks(
             .collect();
         if let Some(first) = own_sites.first().filter(|_| usable) {
             let region = first.region.clone();
-            clocks.push(async move { check_clock(aws.clock_skew(&region).await).with_account(name) });
+            clocks
+                .push(async move { check_clock(aws.clock_skew(&region).await).with_account(name) });
             good.extend(own_sites);
         }
     }

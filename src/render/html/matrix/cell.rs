@@ -9,36 +9,39 @@ use maud::{Markup, html};
 use super::{Column, Row, Service};
 use crate::exposure::{Access, Atom, Diff, Effective, Exposed, Line, Reach, format_sources};
 use crate::model::{Family, Sources};
-use crate::render::html::Sense;
+use crate::render::html::DiffLabels;
 use crate::render::words::{count, sanitize, source_words};
 
 /// Sources that a cell names; of more it tells the number.
 const NAMED: usize = 2;
 
 /// The cell of a row in a column.
-pub(super) fn cell(row: &Row<'_>, kept: &[Exposed], column: &Column, sense: Sense) -> Markup {
+pub(super) fn cell(row: &Row<'_>, kept: &[Exposed], column: &Column, labels: DiffLabels) -> Markup {
     let entries = column
         .services
         .iter()
         .map(|service| ServiceEntry::of(row, kept, service));
-    let entries: Vec<ServiceEntry<'_>> = entries.filter(|entry| !entry.is_nothing()).collect();
+    let entries: Vec<ServiceEntry<'_>> = entries.filter(|entry| !entry.is_empty()).collect();
     let is_one = column.services.len() == 1;
     let against = entries.iter().any(|entry| !entry.against.is_empty());
     let title = |entry: &ServiceEntry<'_>| match (entry.before.words(), entry.after.words()) {
         (same, other) if same == other => same,
-        (before, after) => format!("{}: {before}; {}: {after}", sense.sides[0], sense.sides[1]),
+        (before, after) => format!(
+            "{}: {before}; {}: {after}",
+            labels.sides[0], labels.sides[1]
+        ),
     };
     html! {
         @if entries.is_empty() {
             td.nobody { span aria-hidden="true" { "\u{2013}" } span.sr { "nobody" } }
         } @else if let (true, [entry]) = (is_one, &entries[..]) {
-            td.against[against] title=(sanitize(&title(entry))) { (entry.markup(sense)) }
+            td.against[against] title=(sanitize(&title(entry))) { (entry.markup(labels)) }
         } @else {
             td.against[against] {
-                @for entry in entries.iter().filter(|entry| entry.is_news()) {
-                    span { (sanitize(&entry.service.name)) ":" } (entry.markup(sense))
+                @for entry in entries.iter().filter(|entry| entry.needs_own_line()) {
+                    span { (sanitize(&entry.service.name)) ":" } (entry.markup(labels))
                 }
-                @for (who, services) in alike(&entries) { span { (who) ": " (services.join(", ")) } }
+                @for (who, services) in group_by_sources(&entries) { span { (who) ": " (services.join(", ")) } }
             }
         }
     }
@@ -55,9 +58,9 @@ fn breakable(text: &str) -> Markup {
 }
 
 /// Services to which the same people got and get in, with these.
-fn alike(entries: &[ServiceEntry<'_>]) -> BTreeMap<String, Vec<String>> {
+fn group_by_sources(entries: &[ServiceEntry<'_>]) -> BTreeMap<String, Vec<String>> {
     let mut alike: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for entry in entries.iter().filter(|entry| !entry.is_news()) {
+    for entry in entries.iter().filter(|entry| !entry.needs_own_line()) {
         let doubt = entry.is_doubtful().then(|| "in doubt".to_owned());
         let who: Vec<String> = entry.kept.iter().cloned().chain(doubt).collect();
         let services = alike.entry(who.join(", ")).or_default();
@@ -72,8 +75,8 @@ struct ServiceEntry<'a> {
     gained: Vec<String>,
     lost: Vec<String>,
     kept: Vec<String>,
-    before: Here,
-    after: Here,
+    before: CellReach,
+    after: CellReach,
     /// The policies.
     against: Vec<&'a str>,
 }
@@ -82,7 +85,7 @@ impl<'a> ServiceEntry<'a> {
     fn of(row: &Row<'a>, kept: &[Exposed], service: &'a Service) -> Self {
         let area = &service.area;
         let against = row.against.iter();
-        let against = against.filter(|(_, access)| !clipped(access, area).is_empty());
+        let against = against.filter(|(_, access)| !clip(access, area).is_empty());
         let mut against: Vec<&str> = against.map(|(policy, _)| *policy).collect();
         against.sort_unstable();
         against.dedup();
@@ -91,8 +94,8 @@ impl<'a> ServiceEntry<'a> {
             gained: source_texts(&row.diff.gained, service, NAMED),
             lost: source_texts(&row.diff.lost, service, NAMED),
             kept: source_texts(kept, service, 1),
-            before: Here::of(&row.before, area),
-            after: Here::of(&row.after, area),
+            before: CellReach::of(&row.before, area),
+            after: CellReach::of(&row.after, area),
             against,
         }
     }
@@ -106,21 +109,21 @@ impl<'a> ServiceEntry<'a> {
     }
 
     /// Whether it is worth a line of its own.
-    fn is_news(&self) -> bool {
+    fn needs_own_line(&self) -> bool {
         self.changes() || !self.against.is_empty()
     }
 
-    fn is_nothing(&self) -> bool {
-        self.kept.is_empty() && !self.is_doubtful() && !self.is_news()
+    fn is_empty(&self) -> bool {
+        self.kept.is_empty() && !self.is_doubtful() && !self.needs_own_line()
     }
 
-    fn markup(&self, sense: Sense) -> Markup {
+    fn markup(&self, labels: DiffLabels) -> Markup {
         html! {
-            @for (way, all) in sense.directions(&self.gained, &self.lost) {
+            @for (way, all) in labels.directions(&self.gained, &self.lost) {
                 @for text in all { span.source.(way.weight.class()) { (way.mark) (breakable(text)) } }
             }
             @if self.changes() && !self.kept.is_empty() {
-                small { (sense.both) " " (self.kept.join(", ")) }
+                small { (labels.both) " " (self.kept.join(", ")) }
             } @else {
                 @for text in &self.kept { span { (text) } }
             }
@@ -132,7 +135,7 @@ impl<'a> ServiceEntry<'a> {
 
 /// Who gets in, so many by name; with the ports, where these are not all of the service.
 fn source_texts(boxes: &[Exposed], service: &Service, named: usize) -> Vec<String> {
-    let gained = clipped(boxes, &service.area);
+    let gained = clip(boxes, &service.area);
     let diff = Diff {
         gained,
         lost: Vec::new(),
@@ -150,17 +153,17 @@ fn source_texts(boxes: &[Exposed], service: &Service, named: usize) -> Vec<Strin
     if service.area.iter().all(is_on) {
         let sources = lines.iter().map(|line| Access::from(&line.sources));
         let sources = Access::union_of(sources.collect::<Vec<_>>().iter());
-        return brief(&sources.to_sources(Family::default()), named);
+        return source_summary(&sources.to_sources(Family::default()), named);
     }
     let with_ports = |line: &Line| {
-        let sources = brief(&line.sources, named).join(", ");
+        let sources = source_summary(&line.sources, named).join(", ");
         format!("{sources} at {}", sanitize(&line.what))
     };
     lines.iter().map(with_ports).collect()
 }
 
 /// Sources in a few words: one by one where they are no more than `named`.
-fn brief(sources: &Sources, named: usize) -> Vec<String> {
+fn source_summary(sources: &Sources, named: usize) -> Vec<String> {
     let all = format_sources(sources);
     let words = source_words(sources);
     if all.contains("everyone") && all.contains(" but ") {
@@ -175,17 +178,17 @@ fn brief(sources: &Sources, named: usize) -> Vec<String> {
 }
 
 /// Who reaches some cells.
-struct Here {
+struct CellReach {
     certain: Access,
     possible: Access,
     family: Family,
 }
 
-impl Here {
+impl CellReach {
     fn of(reach: &Reach, area: &[(Atom, u16, u16)]) -> Self {
         Self {
-            certain: reached(&reach.certain, area),
-            possible: reached(&reach.possible, area),
+            certain: access_to(&reach.certain, area),
+            possible: access_to(&reach.possible, area),
             family: reach.family,
         }
     }
@@ -208,7 +211,7 @@ impl Here {
 }
 
 /// Whoever reaches any of these cells.
-fn reached(effective: &Effective, area: &[(Atom, u16, u16)]) -> Access {
+fn access_to(effective: &Effective, area: &[(Atom, u16, u16)]) -> Access {
     let here = area.iter().flat_map(|&(atom, first, last)| {
         let runs = effective.runs(atom);
         let begin = runs.partition_point(|run| run.to < first);
@@ -218,7 +221,7 @@ fn reached(effective: &Effective, area: &[(Atom, u16, u16)]) -> Access {
 }
 
 /// What of these boxes is on these cells.
-fn clipped(boxes: &[Exposed], area: &[(Atom, u16, u16)]) -> Vec<Exposed> {
+fn clip(boxes: &[Exposed], area: &[(Atom, u16, u16)]) -> Vec<Exposed> {
     let here = |exposed: &Exposed| {
         let on = area.iter().filter(|(atom, from, to)| {
             *atom == exposed.atom && *from <= exposed.to && exposed.from <= *to

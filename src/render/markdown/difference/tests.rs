@@ -50,7 +50,7 @@ fn with<T>(all: &[Compared], problems: &[Problem], ask: impl FnOnce(&Comparison<
 }
 
 fn full(of: &Comparison<'_>, detail: Detail) -> String {
-    composed(of, &of_comparison(of), detail)
+    render(of, &of_comparison(of), detail)
 }
 
 #[test]

@@ -1,7 +1,7 @@
-//! What stands in the way of a run, the policies that do not hold, and what is odd.
+//! The sections of refusals, errors, broken policies and warnings.
 //!
-//! Owns these sections: a policy is one entry with all its mistakes, and instances with the same mistake share a sentence.
-//! Does not leave a violation out.
+//! **Owns** these sections: a policy is one entry with all its violations, and equal violations share a sentence. **Does not**
+//! leave a violation out.
 
 use maud::{Markup, html};
 
@@ -10,7 +10,9 @@ use super::{all_names, code, joined, prose};
 use crate::exposure::ComparisonSubject;
 use crate::plan::GuardName;
 use crate::policy::{Refusal, Violation};
-use crate::render::finding::policies::{Broken, Mistake, broken, occurrence, standing};
+use crate::render::finding::policies::{
+    BrokenPolicy, ViolationGroup, broken_policies, occurrence, violation_prefix,
+};
 use crate::render::finding::{Finding, Level, others};
 use crate::render::json::Run;
 use crate::render::words::{count, sanitize};
@@ -19,10 +21,10 @@ use crate::render::words::{count, sanitize};
 const LINES: usize = 200;
 
 /// Everything that was found.
-pub(super) struct Found<'a> {
-    refusals: Vec<Refused<'a>>,
+pub(super) struct FoundSections<'a> {
+    refusals: Vec<RefusingGuard<'a>>,
     errors: Vec<Finding>,
-    policies: Vec<Broken<'a>>,
+    policies: Vec<BrokenPolicy<'a>>,
     others: Vec<Finding>,
 }
 
@@ -31,20 +33,20 @@ pub(super) fn is_refused(run: &Run<'_>) -> bool {
     !run.refusals.is_empty() || run.violations.iter().any(Violation::is_refusal)
 }
 
-impl<'a> Found<'a> {
+impl<'a> FoundSections<'a> {
     pub(super) fn of(run: &Run<'a>) -> Self {
         let findings = others(run).into_iter();
         let (errors, others) = findings.partition(|finding| finding.level == Level::Error);
         Self {
             refusals: refusals(run),
             errors,
-            policies: broken(run.violations),
+            policies: broken_policies(run.violations),
             others,
         }
     }
 
     pub(super) fn tiles(&self) -> Vec<Tile> {
-        let levels = self.policies.iter().map(Broken::level);
+        let levels = self.policies.iter().map(BrokenPolicy::level);
         let worst = levels.min().map_or("", class);
         let mut tiles = vec![
             ("refused", "Refusing guards", self.refusals.len(), "bad"),
@@ -79,19 +81,19 @@ impl<'a> Found<'a> {
 }
 
 /// A guard that refuses, with its reasons: for each those on whom it refuses, and the hints.
-struct Refused<'a> {
+struct RefusingGuard<'a> {
     guard: GuardName,
     reasons: Vec<(&'a str, Vec<&'a Refusal>)>,
 }
 
-fn refusals<'a>(run: &Run<'a>) -> Vec<Refused<'a>> {
-    let mut guards: Vec<Refused<'a>> = Vec::new();
+fn refusals<'a>(run: &Run<'a>) -> Vec<RefusingGuard<'a>> {
+    let mut guards: Vec<RefusingGuard<'a>> = Vec::new();
     for refusal in run.refusals {
         let at = guards
             .iter()
             .position(|refused| refused.guard == refusal.guard);
         let at = at.unwrap_or_else(|| {
-            guards.push(Refused {
+            guards.push(RefusingGuard {
                 guard: refusal.guard,
                 reasons: Vec::new(),
             });
@@ -109,7 +111,7 @@ fn refusals<'a>(run: &Run<'a>) -> Vec<Refused<'a>> {
     guards
 }
 
-fn refused(refused: &Refused<'_>) -> Markup {
+fn refused(refused: &RefusingGuard<'_>) -> Markup {
     html! {
         li.bad {
             h3 { "refused by guard " (code(refused.guard.as_str())) " " small.whole { (refused.guard.code().as_str()) } }
@@ -173,7 +175,7 @@ fn class(level: Level) -> &'static str {
     }
 }
 
-fn policy(broken: &Broken<'_>) -> Markup {
+fn policy(broken: &BrokenPolicy<'_>) -> Markup {
     let Violation {
         policy,
         code: number,
@@ -185,7 +187,7 @@ fn policy(broken: &Broken<'_>) -> Markup {
         li.(class(level)) {
             h3 {
                 @if level != Level::Error { "warning: " }
-                (standing(broken.violation)) " policy " (code(policy))
+                (violation_prefix(broken.violation)) " policy " (code(policy))
                 " " small {
                     span.whole { (number.as_str()) }
                     @if let Some(origin) = declared { " " (code(&origin.to_string())) }
@@ -196,7 +198,7 @@ fn policy(broken: &Broken<'_>) -> Markup {
     }
 }
 
-fn mistake(mistake: &Mistake<'_>) -> Markup {
+fn mistake(mistake: &ViolationGroup<'_>) -> Markup {
     let Violation {
         occurrence: how,
         reason,

@@ -1,6 +1,6 @@
-//! Who gains and who loses access: the first that a page says.
+//! The first sections of a page: gained and lost access.
 //!
-//! Owns the lists. Does not group and order what is in them.
+//! **Owns** the lists. **Does not** group or order the entries.
 
 use maud::{Markup, html};
 
@@ -47,7 +47,7 @@ fn entry(part: &Part, group: &Group) -> Markup {
                 (all_names(&group.members))
                 @if let Some(aside) = &group.aside { ", " (prose(aside)) }
             }
-            @if let (Some(because), false) = (part.words.because, group.causes.is_empty()) {
+            @if let (Some(because), false) = (part.words.cause_heading, group.causes.is_empty()) {
                 p.because { (because) " " (joined(group.causes.iter().map(cause), ", ")) }
             }
         }
