@@ -51,7 +51,7 @@ impl Config {
     }
 
     /// Where the instances are that have a table of their own, as far as that is known.
-    pub fn places(&self) -> Vec<PartialInstanceId> {
+    pub fn partial_ids(&self) -> Vec<PartialInstanceId> {
         let tables = self.linked.instances.iter();
         tables.map(|declared| self.place(declared)).collect()
     }
@@ -104,12 +104,12 @@ impl Config {
 
 impl Scope {
     /// The one instance of this place.
-    pub fn one(place: PartialInstanceId) -> Self {
+    pub fn of_instance(place: PartialInstanceId) -> Self {
         Self(ScopeKind::Instance(place))
     }
 
     /// Those that `NAME`, `REGION/NAME` or `ACCOUNT/REGION/NAME` describes, globs allowed; `None` where that is not a valid pattern.
-    pub fn described(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let PartialInstanceId {
             account,
             region,
@@ -130,7 +130,7 @@ impl Scope {
     }
 
     /// The one instance that it is about, as far as its place is known.
-    pub fn place(&self) -> Option<&PartialInstanceId> {
+    pub fn partial_id(&self) -> Option<&PartialInstanceId> {
         match &self.0 {
             ScopeKind::Selector(_) => None,
             ScopeKind::Instance(place) => Some(place),
@@ -138,7 +138,7 @@ impl Scope {
     }
 
     /// Whether it takes this instance.
-    pub fn takes(&self, instance: &Instance) -> bool {
+    pub fn matches(&self, instance: &Instance) -> bool {
         match &self.0 {
             ScopeKind::Selector(selector) => selector.matches(instance),
             ScopeKind::Instance(place) => place.matches(&instance.id),
@@ -146,7 +146,7 @@ impl Scope {
     }
 
     /// Whether it could take an instance of this site.
-    pub fn takes_site(&self, site: &Site) -> bool {
+    pub fn matches_site(&self, site: &Site) -> bool {
         match &self.0 {
             ScopeKind::Selector(selector) => selector.matches_site(site),
             ScopeKind::Instance(place) => place.may_be_in(site),
@@ -217,7 +217,7 @@ impl Scope {
         let examples = self.examples(sites);
         let mut examples = examples.into_iter().take(MAX_EXAMPLES);
         examples.any(|instance| {
-            self.takes(&instance) && !others.iter().any(|other| other.takes(&instance))
+            self.matches(&instance) && !others.iter().any(|other| other.matches(&instance))
         })
     }
 

@@ -192,7 +192,7 @@ fn from_config(
     let statements = Statements::new(config, context.as_of);
     let unknown = unknown_places(context.places, &fleet);
     // What is wrong with an instance that has a table shows wherever it is.
-    let tables: BTreeSet<PartialInstanceId> = config.places().into_iter().collect();
+    let tables: BTreeSet<PartialInstanceId> = config.partial_ids().into_iter().collect();
     let own: BTreeMap<InstanceId, Instance> = unknown
         .iter()
         .filter(|place| tables.contains(place))
@@ -200,7 +200,7 @@ fn from_config(
         .collect();
     let assumed = config.resolve(&own, &BTreeSet::new(), context.as_of)?;
     for place in unknown {
-        let mut rules = statements.rules_for(&Scope::one(place.clone()));
+        let mut rules = statements.rules_for(&Scope::of_instance(place.clone()));
         let wanted = assumed.instances.get(&instance_id(place)).cloned();
         rules.desired = wanted.map(|wanted| (assumed_instance(place), wanted));
         if rules.declared == Declared::No {

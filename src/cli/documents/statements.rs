@@ -168,7 +168,7 @@ impl Statements {
             ..Self::default()
         };
         for statement in config.statements(as_of) {
-            match statement.scope.place() {
+            match statement.scope.partial_id() {
                 None => {
                     let spelling = statement.scope.spelling();
                     all.groups.entry(spelling).or_default().push(statement);
@@ -220,7 +220,9 @@ impl Statements {
 
     /// What it says of the instances of a scope. Of a selector it says what holds for those without a table of their own.
     pub(in crate::cli) fn rules_for(&self, scope: &Scope) -> InstanceRules {
-        let tables = scope.place().and_then(|place| self.tables.get(&place.name));
+        let tables = scope
+            .partial_id()
+            .and_then(|place| self.tables.get(&place.name));
         let all = self.groups.values().chain(tables).flatten();
         let (certain, possible): (Vec<&Statement>, Vec<&Statement>) = all
             .filter(|statement| !statement.scope.excludes(scope))
@@ -270,7 +272,9 @@ impl Statements {
     /// A table of the instance's own decides on the mode, else its groups do, else the default does.
     fn retained(&self, certain: &[&Statement], possible: &[&Statement]) -> Retained {
         let modes = |all: &[&Statement], own: bool| -> BTreeSet<Mode> {
-            let those = all.iter().filter(|one| one.scope.place().is_some() == own);
+            let those = all
+                .iter()
+                .filter(|one| one.scope.partial_id().is_some() == own);
             those.filter_map(|one| one.mode).collect()
         };
         let mut settled = modes(certain, true);

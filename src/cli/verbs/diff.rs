@@ -44,12 +44,7 @@ pub(super) struct DiffArgs {
     /// What is, or would be
     new: String,
     /// The instances that exist, for groups and address types of configurations: a file, or git:REV:PATH
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "PORTWARD_INVENTORY",
-        hide_env_values = true
-    )]
+    #[arg(long, value_name = "FILE", env = "PORTWARD_INVENTORY")]
     inventory: Option<PathBuf>,
     /// Only these instances: NAME, REGION/NAME or ACCOUNT/REGION/NAME, globs allowed; repeatable
     #[arg(
@@ -57,12 +52,11 @@ pub(super) struct DiffArgs {
         long,
         value_name = "SELECTOR",
         env = "PORTWARD_TARGET",
-        value_delimiter = ',',
-        hide_env_values = true
+        value_delimiter = ','
     )]
     target: Vec<String>,
     /// Evaluate `until` as of another day (2031-12-31) or instant (RFC 3339)
-    #[arg(long, value_name = "DATE", value_parser = args::parse_as_of, env = "PORTWARD_AS_OF", hide_env_values = true)]
+    #[arg(long, value_name = "DATE", value_parser = args::parse_as_of, env = "PORTWARD_AS_OF")]
     as_of: Option<OffsetDateTime>,
 }
 
@@ -325,8 +319,10 @@ fn places(
             Content::Plan(..) | Content::Inventory(_) | Content::Ports(_) => None,
         })
         .collect();
-    let mut all: BTreeSet<PartialInstanceId> =
-        configs.iter().flat_map(|config| config.places()).collect();
+    let mut all: BTreeSet<PartialInstanceId> = configs
+        .iter()
+        .flat_map(|config| config.partial_ids())
+        .collect();
     let sites: BTreeSet<Site> = configs.iter().flat_map(|config| config.sites()).collect();
     let regions: BTreeSet<&String> = sites.iter().map(|site| &site.region).collect();
     let asked = targets

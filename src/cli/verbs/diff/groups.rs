@@ -26,10 +26,10 @@ pub(super) fn compare_groups(
     let open: BTreeSet<Site> = sites.iter().filter(|s| !is_listed(s)).cloned().collect();
     let nothing_known = old.listed.is_none() && new.listed.is_none();
     let mut selectors = selectors(old, new, targets);
-    selectors.retain(|_, scope| nothing_known || open.iter().any(|site| scope.takes_site(site)));
+    selectors.retain(|_, scope| nothing_known || open.iter().any(|site| scope.matches_site(site)));
     if !old.sites.is_empty() && !new.sites.is_empty() {
         for (side, document, other) in [("old", old, new), ("new", new, old)] {
-            let takes = |site: &&Site| selectors.values().any(|scope| scope.takes_site(site));
+            let takes = |site: &&Site| selectors.values().any(|scope| scope.matches_site(site));
             let only = document
                 .sites
                 .difference(&other.sites)
@@ -46,7 +46,10 @@ pub(super) fn compare_groups(
         if old.statements.has_equal_group(&new.statements, spelling) {
             continue;
         }
-        let mut places = context.places.iter().map(|place| Scope::one(place.clone()));
+        let mut places = context
+            .places
+            .iter()
+            .map(|place| Scope::of_instance(place.clone()));
         let other = if !nothing_known || places.any(|place| !scope.excludes(&place)) {
             "other "
         } else {
@@ -74,11 +77,11 @@ pub(super) fn selectors<'a>(
     let sites: BTreeSet<&Site> = old.sites.union(&new.sites).collect();
     let may_take = |scope: &Scope| {
         targets.iter().any(|text| {
-            let described = Scope::described(text);
+            let described = Scope::parse(text);
             let by_name = described.is_none_or(|described| !described.excludes(scope));
             // A star reaches over the whole of `REGION/NAME`.
             let by_site = session::pattern(text).is_ok_and(|pattern| {
-                let mut document = sites.iter().filter(|site| scope.takes_site(site));
+                let mut document = sites.iter().filter(|site| scope.matches_site(site));
                 document.any(|site| {
                     pattern.matches(&format!("{site}/"))
                         || pattern.matches(&format!("{}/", site.region))

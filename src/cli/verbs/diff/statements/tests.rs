@@ -161,7 +161,7 @@ impl Said {
     fn by(configs: &[Config; 2]) -> Self {
         let both = [0, 1].map(|at| Statements::new(&configs[at], now()));
         let [before, after] = &both;
-        let places: BTreeSet<_> = configs.iter().flat_map(Config::places).collect();
+        let places: BTreeSet<_> = configs.iter().flat_map(Config::partial_ids).collect();
         let sites: BTreeSet<Site> = configs.iter().flat_map(Config::sites).collect();
         let selectors: BTreeMap<&str, &Scope> = before
             .selectors()
@@ -178,7 +178,7 @@ impl Said {
                 ((*scope).clone(), parts, rules)
             });
         let own = places.into_iter().map(|place| {
-            let scope = Scope::one(place);
+            let scope = Scope::of_instance(place);
             let rules = [before.rules_for(&scope), after.rules_for(&scope)];
             let parts = Parts::of_instance(&rules[0], &rules[1]);
             (scope, parts, rules)
@@ -198,7 +198,10 @@ impl Said {
             }
             message
         };
-        let tables = self.own.iter().filter(|(scope, ..)| scope.takes(instance));
+        let tables = self
+            .own
+            .iter()
+            .filter(|(scope, ..)| scope.matches(instance));
         let by_table: Vec<Told> = tables
             .map(|one| message(&mut std::iter::once(one)))
             .collect();
@@ -208,7 +211,7 @@ impl Said {
         let mut general = self
             .groups
             .iter()
-            .filter(|(scope, ..)| scope.takes(instance));
+            .filter(|(scope, ..)| scope.matches(instance));
         vec![message(&mut general)]
     }
 }
@@ -323,7 +326,7 @@ impl Told {
     fn add(&mut self, parts: &Parts, instance: &Instance, [before, after]: [&InstanceRules; 2]) {
         let takes = |spelling: &String| {
             let scope = group_scope(spelling, before, after);
-            scope.is_some_and(|scope| scope.takes(instance))
+            scope.is_some_and(|scope| scope.matches(instance))
         };
         for (Condition { belongs, unless }, part) in &parts.0 {
             if belongs.as_ref().is_none_or(takes) && !unless.iter().any(takes) {
