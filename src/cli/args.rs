@@ -23,7 +23,7 @@ pub(super) struct LoggingArgs {
     #[arg(help_heading = "Output", short, long, action = ArgAction::Count, global = true)]
     pub(super) verbose: u8,
     /// Format of log lines on stderr
-    #[arg(help_heading = "Output", long, value_enum, default_value_t = LogFormat::Text, env = "PORTWARD_LOG_FORMAT", global = true, hide_env_values = true)]
+    #[arg(help_heading = "Output", long, value_enum, default_value_t = LogFormat::Text, env = "PORTWARD_LOG_FORMAT", global = true)]
     pub(super) log_format: LogFormat,
 }
 
@@ -80,7 +80,6 @@ pub(super) fn format_flags(formats: &'static [Format]) -> [Arg; 2] {
         .help("Format of stdout")
         .default_value("text")
         .env("PORTWARD_FORMAT")
-        .hide_env_values(true)
         .value_parser(value);
     let report = Arg::new("report")
         .long("report")
@@ -170,12 +169,11 @@ pub(super) struct ConfigArgs {
         long,
         value_name = "FILE",
         default_value = "firewall.toml",
-        env = "PORTWARD_CONFIG",
-        hide_env_values = true
+        env = "PORTWARD_CONFIG"
     )]
     pub(super) config: PathBuf,
     /// Evaluate `until` as of another day (2031-12-31) or instant (RFC 3339)
-    #[arg(long, value_name = "DATE", value_parser = parse_as_of, env = "PORTWARD_AS_OF", hide_env_values = true)]
+    #[arg(long, value_name = "DATE", value_parser = parse_as_of, env = "PORTWARD_AS_OF")]
     pub(super) as_of: Option<OffsetDateTime>,
 }
 
@@ -198,8 +196,7 @@ pub(super) struct ConnectionArgs {
         long,
         value_name = "REGION",
         env = "PORTWARD_REGION",
-        value_delimiter = ',',
-        hide_env_values = true
+        value_delimiter = ','
     )]
     pub(super) region: Vec<String>,
     /// Limit to these accounts of the configuration; repeatable
@@ -208,8 +205,7 @@ pub(super) struct ConnectionArgs {
         long,
         value_name = "NAME",
         env = "PORTWARD_ACCOUNT",
-        value_delimiter = ',',
-        hide_env_values = true
+        value_delimiter = ','
     )]
     pub(super) account: Vec<String>,
     /// Profile of the shared AWS configuration files
@@ -217,8 +213,7 @@ pub(super) struct ConnectionArgs {
         help_heading = "Connection",
         long,
         value_name = "NAME",
-        env = "PORTWARD_PROFILE",
-        hide_env_values = true
+        env = "PORTWARD_PROFILE"
     )]
     pub(super) profile: Option<String>,
     /// Endpoint URL of the Lightsail API; `AWS_ENDPOINT_URL_STS` sets that of STS
@@ -226,13 +221,12 @@ pub(super) struct ConnectionArgs {
         help_heading = "Connection",
         long,
         value_name = "URL",
-        env = "PORTWARD_ENDPOINT_URL",
-        hide_env_values = true
+        env = "PORTWARD_ENDPOINT_URL"
     )]
     pub(super) endpoint_url: Option<String>,
     /// Run against an embedded emulator whose state is this inventory file; needs no account
     #[cfg(feature = "emulator")]
-    #[arg(help_heading = "Connection", long, value_name = "FILE", env = "PORTWARD_EMULATOR", hide_env_values = true, conflicts_with_all = ["endpoint_url", "profile"])]
+    #[arg(help_heading = "Connection", long, value_name = "FILE", env = "PORTWARD_EMULATOR", conflicts_with_all = ["endpoint_url", "profile"])]
     pub(super) emulator: Option<PathBuf>,
     /// The part of the service's documented request rates to use, above 0 and at most 1, or `unlimited` [default: 1, and
     /// with a shard of N 1/N]
@@ -240,8 +234,7 @@ pub(super) struct ConnectionArgs {
         help_heading = "Limits",
         long,
         value_name = "FRACTION",
-        env = "PORTWARD_RATE",
-        hide_env_values = true
+        env = "PORTWARD_RATE"
     )]
     pub(super) rate: Option<Rate>,
 }
@@ -256,12 +249,11 @@ pub(super) struct FleetArgs {
         long,
         value_name = "SELECTOR",
         env = "PORTWARD_TARGET",
-        value_delimiter = ',',
-        hide_env_values = true
+        value_delimiter = ','
     )]
     pub(super) target: Vec<String>,
     /// Number of instances processed at the same time
-    #[arg(help_heading = "Limits", long, value_name = "N", default_value_t = 16, env = "PORTWARD_CONCURRENCY", hide_env_values = true,
+    #[arg(help_heading = "Limits", long, value_name = "N", default_value_t = 16, env = "PORTWARD_CONCURRENCY",
           value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(super) concurrency: u16,
 }
@@ -272,10 +264,9 @@ pub(super) struct ReadArgs {
     /// How live rules are read
     #[arg(help_heading = "Connection", long,
         value_enum,
-        value_name = "HOW",
+        value_name = "MODE",
         default_value_t = ReadMode::Exact,
-        env = "PORTWARD_READ",
-        hide_env_values = true
+        env = "PORTWARD_READ"
     )]
     pub(super) read: ReadMode,
 }
@@ -284,7 +275,7 @@ pub(super) struct ReadArgs {
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct StrategyArgs {
     /// Calls that a plan may use, instead of what the configuration says
-    #[arg(long, value_name = "STRATEGY", value_parser = parse_strategy, env = "PORTWARD_STRATEGY", hide_env_values = true)]
+    #[arg(long, value_name = "STRATEGY", value_parser = parse_strategy, env = "PORTWARD_STRATEGY")]
     pub(super) strategy: Option<Strategy>,
 }
 
@@ -373,7 +364,7 @@ pub(super) struct OutArgs {
     #[arg(long, value_name = "FILE")]
     pub(super) out: Option<PathBuf>,
     /// Maximum validity of the plan file
-    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = parse_duration, env = "PORTWARD_VALID_FOR", hide_env_values = true)]
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = parse_duration, env = "PORTWARD_VALID_FOR")]
     pub(super) valid_for: Duration,
 }
 
@@ -382,7 +373,7 @@ pub(super) struct OutArgs {
 pub(super) struct InventoryFileArgs {
     /// Read instances and rules from this inventory file instead of the service
     #[cfg_attr(feature = "emulator", arg(conflicts_with = "emulator"))]
-    #[arg(help_heading = "Connection", long, value_name = "FILE", env = "PORTWARD_INVENTORY", hide_env_values = true, conflicts_with_all = ["endpoint_url", "profile"])]
+    #[arg(help_heading = "Connection", long, value_name = "FILE", env = "PORTWARD_INVENTORY", conflicts_with_all = ["endpoint_url", "profile"])]
     pub(super) inventory: Option<PathBuf>,
 }
 

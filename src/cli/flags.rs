@@ -13,6 +13,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Command};
 
 use super::error::CommandError;
+use crate::config::service_keys;
 
 /// A variable that changes what a run means, where it has an effect.
 struct Variable {
@@ -212,6 +213,18 @@ pub(super) fn hint(error: &mut clap::Error, mut command: Command) -> Option<Stri
         }
         return Some(hint_for_other_tool.to_owned());
     }
+    let is_port = |text: &str| {
+        let number = text.strip_prefix("tcp/").or(text.strip_prefix("udp/"));
+        number
+            .unwrap_or(text)
+            .starts_with(|c: char| c.is_ascii_digit())
+    };
+    let is_service = |text: &&String| service_keys(text).is_some() || is_port(text);
+    if error.kind() == ErrorKind::UnknownArgument
+        && let Some(service) = texts.iter().find(is_service)
+    {
+        return Some(format!("`explain` takes a service as `--to {service}`"));
+    }
     let longs = texts
         .into_iter()
         .filter_map(|text| Some(text.strip_prefix("--")?.to_owned()));
@@ -319,6 +332,9 @@ mod tests {
             (&["state", "list"], Some("there is no state")),
             (&["plan", "-f", "firewall.toml"], Some("-c FILE")),
             (&["plan", "--frobnicate"], None),
+            (&["explain", "web-1", "ssh"], Some("--to ssh")),
+            (&["explain", "web-1", "tcp/22"], Some("--to tcp/22")),
+            (&["explain", "web-1", "web-2"], None),
         ] {
             let typed = ["portward"].iter().chain(typed);
             let error = command().try_get_matches_from(typed.clone());

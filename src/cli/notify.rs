@@ -35,8 +35,7 @@ pub(super) struct NotifyArgs {
         help_heading = "Output",
         long,
         value_name = "URL",
-        env = "PORTWARD_NOTIFY_URL",
-        hide_env_values = true
+        env = "PORTWARD_NOTIFY_URL"
     )]
     notify_url: Option<Secret>,
     /// When there is something to say
@@ -44,8 +43,7 @@ pub(super) struct NotifyArgs {
         value_enum,
         value_name = "WHEN",
         default_value_t = NotifyOn::Differences,
-        env = "PORTWARD_NOTIFY",
-        hide_env_values = true
+        env = "PORTWARD_NOTIFY"
     )]
     notify: NotifyOn,
 }

@@ -23,12 +23,11 @@ pub(super) struct ShardArgs {
         help_heading = "Selection",
         long,
         value_name = "K/N",
-        env = "PORTWARD_SHARD",
-        hide_env_values = true
+        env = "PORTWARD_SHARD"
     )]
     shard: Option<Shard>,
     /// The same, with K taken from `JOB_COMPLETION_INDEX`, which counts from 0
-    #[arg(help_heading = "Selection", long, value_name = "N", env = "PORTWARD_SHARDS", hide_env_values = true, conflicts_with = "shard",
+    #[arg(help_heading = "Selection", long, value_name = "N", env = "PORTWARD_SHARDS", conflicts_with = "shard",
           value_parser = clap::value_parser!(u16).range(1..=i64::from(Shard::MAX)))]
     shards: Option<u16>,
 }

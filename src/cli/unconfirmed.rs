@@ -15,7 +15,7 @@ use crate::render::json::Problem;
 #[derive(Args, Debug)]
 pub(super) struct ReceiptsArgs {
     /// The folder of receipts: `apply` keeps one of each run there, and a run that was cut off unconfirmed is named
-    #[arg(long, value_name = "DIR", default_value = receipt::FOLDER, env = "PORTWARD_RECEIPTS", hide_env_values = true)]
+    #[arg(long, value_name = "DIR", default_value = receipt::FOLDER, env = "PORTWARD_RECEIPTS")]
     pub(super) receipts: PathBuf,
 }
 

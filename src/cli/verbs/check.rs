@@ -33,12 +33,7 @@ pub(super) struct CheckArgs {
     #[command(flatten)]
     config: ConfigArgs,
     /// Also decide what depends on instances (groups, tags, `expect`), on this inventory file
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "PORTWARD_INVENTORY",
-        hide_env_values = true
-    )]
+    #[arg(long, value_name = "FILE", env = "PORTWARD_INVENTORY")]
     inventory: Option<PathBuf>,
     /// Also print the first line for a configuration that makes editors with taplo check and complete it
     #[arg(long)]

@@ -33,7 +33,7 @@ pub(super) struct DriftArgs {
     #[command(flatten)]
     notify: NotifyArgs,
     /// Wait a random time of at most this before the first call, so that many machines do not ask at once
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, env = "PORTWARD_JITTER", hide_env_values = true)]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, env = "PORTWARD_JITTER")]
     jitter: Option<Duration>,
 }
 

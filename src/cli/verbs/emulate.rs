@@ -30,17 +30,11 @@ pub(super) struct EmulateArgs {
         long,
         value_name = "ADDRESS:PORT",
         default_value = "127.0.0.1:0",
-        env = "PORTWARD_LISTEN",
-        hide_env_values = true
+        env = "PORTWARD_LISTEN"
     )]
     listen: SocketAddr,
     /// The inventory that is served and kept up to date
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "PORTWARD_STATE",
-        hide_env_values = true
-    )]
+    #[arg(long, value_name = "FILE", env = "PORTWARD_STATE")]
     state: PathBuf,
     /// The only access key that is known
     #[arg(long, value_name = "KEY", default_value = "test")]

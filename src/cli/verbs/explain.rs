@@ -29,13 +29,13 @@ use crate::render::{self, Names};
 
 #[derive(Args, Debug)]
 pub(super) struct ExplainArgs {
-    /// Which instance: NAME, REGION/NAME or ACCOUNT/REGION/NAME; without one, every instance that exists
+    /// Instance: NAME, REGION/NAME or ACCOUNT/REGION/NAME; without one, every instance that exists
     instance: Option<String>,
-    /// Who: an address, a network, a set of the configuration, or lightsail-connect
-    #[arg(long, value_name = "WHO")]
+    /// Source: an address, a network, a set of the configuration, or lightsail-connect
+    #[arg(long, value_name = "SOURCE")]
     from: Option<String>,
-    /// What: a service such as ssh, or tcp/22
-    #[arg(long, value_name = "WHAT")]
+    /// Service such as ssh, or port such as tcp/22
+    #[arg(long, value_name = "SERVICE")]
     to: Option<String>,
     #[command(flatten)]
     config: ConfigArgs,

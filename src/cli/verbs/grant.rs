@@ -36,18 +36,18 @@ const SHORTEST: Duration = MIN_REMAINING.saturating_mul(2);
 /// What is to be granted.
 #[derive(Args, Debug)]
 pub(super) struct GrantRequest {
-    /// Which instance: NAME, REGION/NAME or ACCOUNT/REGION/NAME
+    /// Instance: NAME, REGION/NAME or ACCOUNT/REGION/NAME
     instance: String,
-    /// What: a service such as ssh, or tcp/22
+    /// Service such as ssh, or port such as tcp/22
     service: String,
-    /// To whom: an address, a network, a set of the configuration, or `me` for the address of this machine as the internet
+    /// Source: an address, a network, a set of the configuration, or `me` for the address of this machine as the internet
     /// sees it; repeatable
-    #[arg(long, value_name = "WHO", required = true, value_delimiter = ',')]
+    #[arg(long, value_name = "SOURCE", required = true, value_delimiter = ',')]
     from: Vec<String>,
-    /// For how long, such as 30m
+    /// Duration, such as 30m
     #[arg(id = "for", long = "for", value_name = "TIME", value_parser = parse_duration)]
     length: Duration,
-    /// Why; it is kept in the tag as far as it fits, and in the receipt
+    /// Reason; it is kept in the tag as far as it fits, and in the receipt
     #[arg(long, value_name = "TEXT", value_parser = parse_reason)]
     reason: Option<String>,
     /// End one's own grants of the same service on the instance with the same step, as where an address has changed

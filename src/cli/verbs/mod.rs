@@ -116,14 +116,17 @@ fn formats(verb: &str) -> &'static [Format] {
 
 /// The command line. A verb takes the flags of output that mean something to it.
 pub(super) fn command() -> Command {
-    Cli::command().mut_subcommands(|verb| {
+    // Help says which variable gives a flag, and not what the variable holds: it may be a secret.
+    let hide_values = |command: Command| command.mut_args(|arg| arg.hide_env_values(true));
+    hide_values(Cli::command()).mut_subcommands(|verb| {
         let name = verb.get_name().to_owned();
-        match name.as_str() {
+        hide_values(match name.as_str() {
             "report" => verb.mut_subcommand("merge", |merge| {
                 let flags = args::format_flags(formats("report merge"));
-                merge
+                let flags = merge
                     .args(flags)
-                    .args([args::color_flag(), args::quiet_flag()])
+                    .args([args::color_flag(), args::quiet_flag()]);
+                hide_values(flags)
             }),
             "with" => verb.args([args::color_flag(), args::quiet_flag()]),
             _ => match formats(&name) {
@@ -132,7 +135,7 @@ pub(super) fn command() -> Command {
                     .args(args::format_flags(formats))
                     .args([args::color_flag(), args::quiet_flag()]),
             },
-        }
+        })
     })
 }
 

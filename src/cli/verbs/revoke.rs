@@ -31,10 +31,10 @@ pub(super) struct RevokeArgs {
     /// The id of a grant; or the instance and the service, with `--from`
     #[arg(value_name = "ID | INSTANCE SERVICE", num_args = 1..=2, required_unless_present = "all", conflicts_with = "all")]
     grant: Vec<String>,
-    /// Whose access: as for `grant`
+    /// Source: as for `grant`
     #[arg(
         long,
-        value_name = "WHO",
+        value_name = "SOURCE",
         value_delimiter = ',',
         conflicts_with = "all"
     )]

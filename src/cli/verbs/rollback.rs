@@ -42,13 +42,7 @@ pub(super) struct RollbackArgs {
     receipt: PathBuf,
     /// Judge it by `[guard]` and the policies of this configuration; without it, by the default limits and no policy.
     /// Accounts are reached as it says; where the receipt names any, `firewall.toml` is asked for that in its place
-    #[arg(
-        short,
-        long,
-        value_name = "FILE",
-        env = "PORTWARD_CONFIG",
-        hide_env_values = true
-    )]
+    #[arg(short, long, value_name = "FILE", env = "PORTWARD_CONFIG")]
     config: Option<PathBuf>,
     #[command(flatten)]
     connection: ConnectionArgs,

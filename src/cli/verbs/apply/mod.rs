@@ -48,8 +48,7 @@ pub(super) struct ApplyArgs {
         long,
         value_name = "SHA256",
         requires = "plan",
-        env = "PORTWARD_DIGEST",
-        hide_env_values = true
+        env = "PORTWARD_DIGEST"
     )]
     digest: Option<String>,
     #[command(flatten)]
@@ -74,10 +73,10 @@ pub(super) struct ApplyArgs {
     #[arg(short, long)]
     yes: bool,
     /// How long an instance may take, waiting for it to settle included
-    #[arg(help_heading = "Limits", long, value_name = "TIME", default_value = "60s", value_parser = parse_duration, env = "PORTWARD_TIMEOUT", hide_env_values = true)]
+    #[arg(help_heading = "Limits", long, value_name = "TIME", default_value = "60s", value_parser = parse_duration, env = "PORTWARD_TIMEOUT")]
     timeout: Duration,
     /// Begin nothing new after this many instances have failed
-    #[arg(help_heading = "Limits", long, value_name = "N", env = "PORTWARD_MAX_FAILURES", hide_env_values = true,
+    #[arg(help_heading = "Limits", long, value_name = "N", env = "PORTWARD_MAX_FAILURES",
           value_parser = clap::value_parser!(u32).range(1..))]
     max_failures: Option<u32>,
     /// Put everything back unless it is confirmed within this time, by Enter or by `--probe`

@@ -28,13 +28,7 @@ use crate::render::{count, sanitize};
 #[derive(Args, Debug)]
 pub(super) struct DoctorArgs {
     /// The configuration; without it `firewall.toml`, where there is one
-    #[arg(
-        short,
-        long,
-        value_name = "FILE",
-        env = "PORTWARD_CONFIG",
-        hide_env_values = true
-    )]
+    #[arg(short, long, value_name = "FILE", env = "PORTWARD_CONFIG")]
     config: Option<PathBuf>,
     #[command(flatten)]
     connection: ConnectionArgs,
