@@ -32,14 +32,14 @@ pub(super) struct SectionWords {
     pub(super) source_heading: &'static str,
     /// The heading of the causes; `None` where there is no such column.
     pub(super) cause_heading: Option<&'static str>,
-    /// How important the part is.
+    /// The importance of the part.
     pub(super) weight: Weight,
 }
 
 /// The importance of a part, the highest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Weight {
-    /// More get in: always told, and in full where there is room.
+    /// Access is opened: always shown, and completely if there is room.
     Wider,
     /// Fewer get in than are declared.
     Lacks,

@@ -1,4 +1,4 @@
-//! What a run asked of the service, and what carrying out its plan would ask.
+//! The calls of a run, and the calls and the time that its plan needs.
 //!
 //! Owns the numbers as they are shown. Does not know how fast the service may be asked, which is passed in.
 
@@ -35,7 +35,7 @@ pub struct CallsMade {
     pub least: Duration,
 }
 
-/// What carrying out a plan takes.
+/// The cost of applying a plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallsNeeded {
     /// Calls that write.
@@ -48,7 +48,7 @@ pub struct CallsNeeded {
     pub share: Option<String>,
 }
 
-/// From here on somebody has to wait, and wants to know for what.
+/// From this duration on, the reason for waiting is shown.
 const MATTERS: Duration = Duration::from_secs(1);
 
 /// More names than this are no help to anybody.
@@ -91,7 +91,7 @@ pub(crate) fn lines(cost: &Cost, to_apply: bool) -> Vec<String> {
     lines
 }
 
-/// Which instances nobody looked at themselves; `None` where there are none.
+/// The instances whose rules are only from a list; `None` if there are none.
 pub(crate) fn only_listed(cost: &Cost) -> Option<String> {
     let ids = &cost.only_listed;
     if ids.is_empty() {

@@ -33,7 +33,7 @@ const NAMED: usize = 5;
 /// A sentence holds as many clauses as this; more are a list.
 const CLAUSES: usize = 4;
 
-/// What the two documents call things.
+/// The names in the two documents.
 #[derive(Clone, Copy, Debug)]
 pub struct Vocabulary<'a> {
     /// The older document's names.
@@ -55,11 +55,11 @@ pub struct Comparison<'a> {
     pub all: &'a [Compared],
     /// The selectors of groups that were compared too; those that differ are among `all`.
     pub groups: usize,
-    /// What the documents call things.
+    /// The names in the documents.
     pub words: Vocabulary<'a>,
-    /// What could not be compared, and what is odd.
+    /// The uncompared instances, and the warnings.
     pub problems: &'a [Problem],
-    /// What a reader should know besides.
+    /// The notes.
     pub notes: &'a BTreeSet<String>,
 }
 
@@ -131,7 +131,7 @@ pub fn text(comparison: &Comparison<'_>) -> String {
     text
 }
 
-/// What could not be decided, each once with whom it concerns.
+/// The undecided statements, each once with its subjects.
 pub fn undecided(all: &[Compared]) -> Vec<String> {
     let mut open: BTreeMap<&str, Vec<&ComparisonSubject>> = BTreeMap::new();
     for compared in all {
@@ -165,7 +165,7 @@ pub(super) fn one_sentence(blocks: &[Block<'_>], equal: usize) -> Option<String>
     }
 }
 
-/// Instances that exist and that one of the documents does not declare: it says nothing of them, and closes nothing.
+/// The existing instances that one of the documents does not declare, so that it closes nothing on them.
 fn undeclared(all: &[Compared]) -> String {
     let mut text = String::new();
     for (which, consequence) in [
@@ -247,7 +247,7 @@ pub(super) fn summary(comparison: &Comparison<'_>) -> String {
     }
 }
 
-/// What opens first, then by the names of the first members.
+/// Sorts by opened access, and then by the names of the first members.
 pub(super) fn blocks<'a>(all: &'a [Compared], words: Vocabulary<'_>) -> Vec<Block<'a>> {
     let mut alike: BTreeMap<(Option<&str>, Vec<Clause>), Block<'a>> = BTreeMap::new();
     let changes = |c: &&Compared| c.is_doubtful() || !c.diff.is_empty();
@@ -276,7 +276,7 @@ pub(super) fn blocks<'a>(all: &'a [Compared], words: Vocabulary<'_>) -> Vec<Bloc
     blocks
 }
 
-/// What opens on an instance, then what closes, then what is in doubt.
+/// The opened, the closed, and the doubtful access of an instance.
 pub(super) fn clauses(compared: &Compared, Vocabulary { old, new }: Vocabulary<'_>) -> Vec<Clause> {
     let lines = compared.diff.lines();
     let mut clauses = side_clauses(&lines.gained, &compared.after, Effect::Opens, [new, old]);
@@ -296,7 +296,7 @@ pub(super) fn clauses(compared: &Compared, Vocabulary { old, new }: Vocabulary<'
     clauses
 }
 
-/// What an entry that cannot be read for certain may let in.
+/// The possible access of an entry that cannot be read for certain.
 fn doubt_clause(which: ComparedDocument, doubt: &Doubtful, names: [&Names; 2]) -> Clause {
     let Doubtful {
         entry,
@@ -350,7 +350,7 @@ fn side_clauses(
     merged.into_iter().map(|(_, clause)| clause).collect()
 }
 
-/// Where the rules behind a line stand; a rule without a place is named by what it opens, where that is not the same.
+/// The locations of the rules of a line; a rule without a location is named by its access, if that differs.
 fn causes(line: &Line, side: &DocumentFirewall) -> Vec<String> {
     let mut seen = BTreeSet::new();
     let shown = |said: &RuleRef| match (&said.origin, &said.why) {

@@ -1,4 +1,4 @@
-//! What is said of environment variables that took effect, added to a document of any format but a page.
+//! The notes on environment variables with an effect, added to a document of any format except a page.
 //!
 //! Owns where it stands in each. Without anything to say a document stays as it is. Does not read the environment,
 //! nor write into a page, which has a section for it.

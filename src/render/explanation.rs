@@ -33,11 +33,11 @@ pub struct Explanation<'a> {
     pub desired: Option<&'a DocumentFirewall>,
     /// Why it is not known what is declared, where it is not.
     pub undecided: Option<&'a Unreadable>,
-    /// What of these must go and stays, since it is open through rules that are not ours.
+    /// The access that is named as absent and stays open by undeclared rules.
     pub still_open: &'a [StillOpen],
-    /// How much of the instance is declared, where anything is.
+    /// The mode of the instance, if it is declared.
     pub mode: Option<Mode>,
-    /// What the configuration calls things.
+    /// The names in the configuration.
     pub names: &'a Names,
 }
 
@@ -50,11 +50,11 @@ pub struct Answers<'a> {
     pub to: Option<&'a str>,
     /// The instances, in order.
     pub all: &'a [Explanation<'a>],
-    /// Where more instances may be that could not be listed.
+    /// The sites that could not be listed and may have more instances.
     pub unlisted: &'a BTreeMap<Site, Unreadable>,
 }
 
-/// How much of what was asked gets in.
+/// The part of the requested access that is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -120,7 +120,7 @@ impl Explanation<'_> {
         }
     }
 
-    /// What should be known of the answer in additive mode, where not everything that stays is declared.
+    /// The note on undeclared live rules in additive mode.
     pub(super) fn note(&self) -> Option<String> {
         let side = self.desired.filter(|_| self.mode == Some(Mode::Additive))?;
         if self.live.is_err() {
@@ -212,7 +212,7 @@ fn question(from: Option<&str>, to: Option<&str>) -> String {
     format!("{to} from {from}")
 }
 
-/// Places of one line of access that are told; those beyond them are counted.
+/// The most locations of one line of access that are shown; the others are counted.
 const PLACES_SHOWN: usize = 4;
 
 /// What holds of each of these instances, of which all but the places of rules is the same; without any place where it is
@@ -298,7 +298,7 @@ fn lines(
     }
 }
 
-/// Where a rule stands and why, or what it opens where it stands nowhere, which `rule` is the word for.
+/// The location and the reason of a rule, or its access after `rule` if it has no location.
 pub(super) fn cause_text(said: &RuleRef, rule: &str) -> String {
     let why = said.why.as_deref().map(sanitize);
     let why = why.map_or_else(String::new, |why| format!(" ({why})"));
@@ -337,9 +337,9 @@ struct Answer<'a> {
     undecided: Option<&'a Unreadable>,
     /// Null where nothing declares the instance.
     mode: Option<Mode>,
-    /// What should be known of the answer.
+    /// A note on the answer.
     note: Option<String>,
-    /// What would let all of it in; null where all of it gets in, and where not both a source and a service were asked for.
+    /// The change that would allow all of it; null if all of it is allowed, or if source or service were not given.
     change: Option<String>,
 }
 
@@ -351,11 +351,11 @@ struct Unlisted<'a> {
     reason: &'a Unreadable,
 }
 
-/// What the live or the declared rules say.
+/// The answer of the live or of the declared rules.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct State<'a> {
-    /// How much of what was asked gets in; `perhaps`: only by an entry that cannot be read for certain.
+    /// The part of the requested access that is allowed; `perhaps`: only by an entry that cannot be read for certain.
     allowed: Option<Allowed>,
     access: Vec<AllowedAccess<'a>>,
     perhaps: Vec<DoubtfulAccess<'a>>,
@@ -382,7 +382,7 @@ struct DoubtfulAccess<'a> {
     sources: Sources,
     /// Protocol and ports as the service spells them.
     entry: &'a str,
-    /// What is doubtful about it.
+    /// The doubt.
     reason: &'a str,
 }
 

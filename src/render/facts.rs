@@ -12,11 +12,11 @@ use crate::model::{Fingerprint, InstanceId, Origin, Shard, instant};
 /// Everything but the plan.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
-    /// The part of the fleet that was looked at; `None` is all of it.
+    /// The shard of the fleet; `None` is the whole fleet.
     pub shard: Option<Shard>,
     /// The texts of the configuration; `None` where it was not read.
     pub config: Option<Fingerprint>,
-    /// Where the plan comes from.
+    /// The origin of the plan.
     pub provenance: Provenance,
     /// Environment variables that took effect, or that the verb does not take: a fragment of text for each.
     pub environment: Vec<String>,
@@ -30,14 +30,14 @@ pub struct Facts {
     pub last_changes: BTreeMap<InstanceId, LastChange>,
 }
 
-/// Where a plan comes from, as far as that is known.
+/// The origin of a plan, as far as it is known.
 #[derive(Clone, Debug, Default)]
 pub struct Provenance {
     /// When it was made.
     pub at: Option<OffsetDateTime>,
     /// The instant that it is a preview of.
     pub as_of: Option<OffsetDateTime>,
-    /// The commit that the CI system says it runs for.
+    /// The commit, according to the CI system.
     pub commit: Option<String>,
     /// The ids of the accounts, behind their names where they have any.
     pub accounts: Vec<String>,
@@ -47,7 +47,7 @@ pub struct Provenance {
     pub digest: Option<Fingerprint>,
 }
 
-/// How a plan is presented.
+/// The way in which a plan is presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlanView<'a> {
     /// As the changes that `apply` would make.
@@ -58,7 +58,7 @@ pub enum PlanView<'a> {
     InventoryDrift(&'a str),
 }
 
-/// How the calls of one action were answered. Each attempt counts.
+/// The responses to the calls of one action. Each attempt counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -87,7 +87,7 @@ impl Calls {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Expiring {
-    /// Where it is.
+    /// Its location.
     pub origin: Origin,
     /// The first instant at which it is no longer wanted.
     #[serde(with = "instant")]
@@ -95,7 +95,7 @@ pub struct Expiring {
     pub until: OffsetDateTime,
 }
 
-/// The last operation on the rules of an instance, whoever asked for it.
+/// The last operation on the rules of an instance, by anyone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "status", rename_all = "kebab-case", deny_unknown_fields)]

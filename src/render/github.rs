@@ -1,6 +1,6 @@
 //! Findings as GitHub's workflow commands, and the numbers that later steps of a job ask for.
 //!
-//! Owns the escaping of commands. Does not read the environment that names the files of a step, and to let a text from
+//! Owns the escaping of commands. Does not read the environment that names the files of a step, and does not let a text from
 //! outside begin a command, end one, or become an output.
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use super::words::sanitize;
 use crate::exposure::{self, Compared};
 use crate::plan::Verdict;
 
-/// GitHub shows ten annotations of a kind for a step. What is beyond them is in the log all the same.
+/// GitHub shows ten annotations of a kind for a step. The others are in the log.
 const TITLE: &str = "portward";
 
 /// One `::error …::`, `::warning …::` or `::notice …::` a line: what was found, then every line that opens something,

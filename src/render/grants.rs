@@ -18,7 +18,7 @@ use crate::model::{InstanceId, Site, Unreadable, instant, pairs};
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Grants {
-    /// The instant that they are told for.
+    /// The instant for which they are evaluated.
     #[serde(with = "instant")]
     #[cfg_attr(test, schemars(with = "instant::Instant"))]
     pub as_of: OffsetDateTime,
@@ -37,7 +37,7 @@ pub struct Grants {
 pub struct Grant {
     /// The instance that has the tag.
     pub instance: InstanceId,
-    /// What the tag says, and what becomes of it.
+    /// The lease of the tag, and its state.
     #[serde(flatten)]
     pub judged: Judged,
 }
@@ -54,7 +54,7 @@ impl Grants {
         });
     }
 
-    /// How many there are in a state.
+    /// The number of grants in a state.
     pub fn count(&self, state: State) -> usize {
         let grants = self.grants.iter();
         grants.filter(|grant| grant.judged.state == state).count()

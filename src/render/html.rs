@@ -124,24 +124,24 @@ fn headline(run: &Run<'_>) -> String {
 /// The labels of a difference.
 #[derive(Clone, Copy)]
 struct DiffLabels {
-    /// Who is on the second side only.
+    /// The access in the second document only.
     gained: Direction,
-    /// Who is on the first side only.
+    /// The access in the first document only.
     lost: Direction,
-    /// What is said of those on both.
+    /// The access in both documents.
     both: &'static str,
     sides: [&'static str; 2],
-    /// What is said of those that do not differ.
+    /// The label of equal instances.
     quiet: &'static str,
 }
 
 /// One of the two ways in which two sides differ.
 #[derive(Clone, Copy)]
 struct Direction {
-    /// What stands before a source, with the space between.
+    /// The text before a source, with a space.
     mark: &'static str,
     weight: Weight,
-    /// What is said of instances.
+    /// The labels of instances.
     verb: &'static str,
 }
 
@@ -212,7 +212,7 @@ impl DiffLabels {
     }
 }
 
-/// What opens the most first, or what is open the most beyond what is declared; then what differs, then what is in sync.
+/// Sorts by opened access, or by undeclared open access; then differences, then instances in sync.
 fn sorted(plan: &Plan, labels: DiffLabels) -> Vec<&InstancePlan> {
     let mut instances: Vec<&InstancePlan> = plan.instances.iter().collect();
     instances.sort_by_cached_key(|instance| {

@@ -1,6 +1,6 @@
 //! A run as one versioned JSON document, the same for `--format json` and `--report json=FILE`.
 //!
-//! Owns the shape and its version. Does not leave a field out because it is empty, and to hold a credential or
+//! Owns the shape and its version. Does not leave a field out because it is empty, and does not contain a credential or
 //! a raw reply.
 
 mod access;
@@ -22,7 +22,7 @@ use crate::model::{Code, InstanceId};
 use crate::plan::{InstanceResult, Plan, Report};
 use crate::policy::{Refusal, Violation};
 
-/// What `format` says.
+/// The value of `format`.
 pub const FORMAT: &str = "portward.report";
 
 /// The version of the shape.
@@ -42,9 +42,9 @@ pub struct Run<'a> {
     pub exit_code: u8,
     /// Why it could not go on, where it could not.
     pub error: Option<Problem>,
-    /// What the configuration's reader has to say.
+    /// The problems of the configuration.
     pub problems: Vec<Problem>,
-    /// What the guards refuse.
+    /// The refusals of guards.
     pub refusals: &'a [Refusal],
     /// Policies that do not hold.
     pub violations: &'a [Violation],
@@ -52,14 +52,14 @@ pub struct Run<'a> {
     pub plan: Option<&'a Plan>,
     /// The calls, where there were any.
     pub cost: Option<&'a Cost>,
-    /// What became of it, where something was tried.
+    /// The result, if something was applied.
     pub report: Option<&'a Report>,
-    /// What else is known of it.
+    /// Further facts about the run.
     pub facts: Option<&'a Facts>,
 }
 
 impl Run<'_> {
-    /// Which question its plan answers.
+    /// The way in which its plan is presented.
     pub(super) fn plan_view(&self) -> PlanView<'_> {
         match self.facts.and_then(|facts| facts.inventory.as_deref()) {
             Some(inventory) if self.verb == "drift" => PlanView::InventoryDrift(inventory),
@@ -69,7 +69,7 @@ impl Run<'_> {
     }
 }
 
-/// How bad a problem is.
+/// The severity of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -87,7 +87,7 @@ pub enum Severity {
 pub struct Problem {
     /// Error or warning.
     pub severity: Severity,
-    /// What kind it is, as in `PW-101`.
+    /// The code, such as `PW-101`.
     #[cfg_attr(test, schemars(with = "String"))]
     pub code: Code,
     /// A sentence fragment.
@@ -102,7 +102,7 @@ pub struct Problem {
     pub end_line: Option<usize>,
     /// The column right behind its last character.
     pub end_column: Option<usize>,
-    /// What would help.
+    /// The hint.
     pub hint: Option<String>,
 }
 

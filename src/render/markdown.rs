@@ -36,22 +36,22 @@ use crate::policy::Violation;
 /// Characters that a comment has at most; GitHub takes 65,536.
 pub(crate) const LIMIT: usize = 60_000;
 
-/// The level of detail, the highest first.
+/// The level of detail, the highest first. Each level leaves out what those before it leave out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Detail {
-    /// Nothing.
+    /// Everything is shown.
     All,
-    /// The plan as text.
+    /// The plan as text is left out.
     NoText,
-    /// What closes is counted, and long lists are cut.
+    /// Closed access is counted, and long lists are truncated.
     Short,
-    /// What opens is told for each kind of access rather than for each instance.
+    /// Opened access is shown for each kind of access rather than for each instance.
     Sums,
-    /// What opens is counted.
+    /// Opened access is counted.
     Counts,
 }
 
-/// The comment. Its first line is a mark that a bot knows its own comment by.
+/// The comment. By its first line, a bot recognises its own comment.
 pub(crate) fn comment(run: &Run<'_>) -> String {
     let details = [
         Detail::All,
@@ -149,11 +149,11 @@ fn headline(run: &Run<'_>) -> String {
     text
 }
 
-/// What stands where something was left out.
+/// The text in place of what was left out.
 const SHORTENED: &str =
     "_Shortened: the comment would be too long. The job's log has all of it._\n";
 
-/// How many instances of a group, findings and places are named where it is to be short.
+/// The most instances of a group, findings and locations that a short comment names.
 const NAMED: usize = 20;
 
 /// The limits of lists and texts at a level of detail.
@@ -189,7 +189,7 @@ impl Limits {
         format!(" at {}", code(&format!("{}:{line}", self.truncate(file))))
     }
 
-    /// The entries there is room for, and a line on the others.
+    /// Writes the entries within the limit, and a line that counts the others.
     fn list<T>(self, out: &mut String, all: &[T], indent: &str, entry: impl Fn(&mut String, &T)) {
         all.iter()
             .take(self.entries)
@@ -302,7 +302,7 @@ fn write_outcome(out: &mut String, run: &Run<'_>, detail: Detail) {
     };
     let text = anstream::adapter::strip_str(&text::report(report, plan)).to_string();
     if detail <= Detail::NoText {
-        folded(out, "What became of it", &fenced(&text));
+        folded(out, "Results", &fenced(&text));
     } else if let Some(last) = text.lines().last() {
         let _ = writeln!(out, "{}\n", code(last));
     }

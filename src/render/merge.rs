@@ -1,7 +1,7 @@
 //! The JSON reports of all shards of a run, joined into one.
 //!
 //! Owns the reading of our own reports and the question whether they belong together. Refuses a version that it does not
-//! know, a report that is not of a shard, and to guess what a shard without a report would have said.
+//! know, or a report that is not of a shard. Does not assume anything about a shard without a report.
 
 mod show;
 
@@ -18,7 +18,7 @@ use crate::plan::Status;
 use crate::policy::{Refusal, Subject, Violation};
 pub use show::{brief, markdown, text};
 
-/// What every version has.
+/// The members of every version.
 #[derive(Deserialize)]
 struct Head {
     format: String,
@@ -28,7 +28,7 @@ struct Head {
 /// One report, as it was read.
 #[derive(Debug)]
 pub struct ShardReport {
-    /// What it is called, such as the name of its file.
+    /// Its name, such as that of its file.
     name: String,
     shard: Shard,
     document: Document<'static>,
@@ -40,7 +40,7 @@ impl ShardReport {
         &self.name
     }
 
-    /// How the shard ended.
+    /// The outcome of the shard.
     pub fn exit_code(&self) -> u8 {
         self.document.exit_code
     }
@@ -143,7 +143,7 @@ pub fn join(
     Ok(Merged::new(of, verb, exit_code, &endings, parts))
 }
 
-/// How one shard ended.
+/// The outcome of one shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShardEnding {
     /// Its index, from 1.
@@ -366,7 +366,7 @@ impl Merged {
         &self.0.verb
     }
 
-    /// How many of each there are; `None` where no shard had an answer.
+    /// The number of each kind; `None` if no shard had an answer.
     pub fn counts(&self) -> Option<Counts> {
         let all = &self.0;
         let applied = all.instances.iter().filter(|instance| {

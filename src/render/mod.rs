@@ -1,7 +1,7 @@
 //! Plans and reports for people (text, Markdown, HTML) and for machines (JSON, SARIF, Code Quality, annotations).
 //!
-//! Owns every word and column of the output. Does not print it, to know a terminal, and to decide anything. Texts carry
-//! ANSI styles, which the edge strips where nobody sees colour; meaning is never in the colour alone.
+//! Owns every word and column of the output. Does not print it, does not know a terminal, and does not decide anything. Texts carry
+//! ANSI styles, which the streams remove where there is no colour; no meaning is in the colour alone.
 
 mod access;
 pub(crate) mod codequality;

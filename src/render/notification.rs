@@ -12,10 +12,10 @@ use super::prometheus::Counts;
 use super::text;
 use super::words::{count, sanitize};
 
-/// How many instances are named; a chat is no report.
+/// The most instances that are named: a chat message is not a report.
 const NAMED: usize = 10;
 
-/// What would be sent.
+/// The notification.
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
     /// The JSON object.

@@ -1,7 +1,7 @@
 //! Plans and reports for people, on 80 columns and in a CI log.
 //!
 //! Owns order, folding and layout: the widest change first, instances that change alike in one block, the file and line
-//! of every rule, a summary at the end. Does not leave an instance out or to say anything by colour alone.
+//! of every rule, a summary at the end. Does not leave an instance out, and does not convey anything by colour alone.
 
 mod block;
 mod change;
@@ -71,7 +71,7 @@ fn summary_line(text: &mut String, plan: &Plan, view: PlanView<'_>) {
     let _ = writeln!(text, "{BOLD}{label}{BOLD:#} {}", summary(plan, view));
 }
 
-/// What changes, and what could not be told.
+/// The changes, and the unreadable instances.
 fn write_differences(plan: &Plan, view: PlanView<'_>, width: usize, has_notes: bool) -> String {
     let mut text = String::new();
     for block in blocks(plan, view, width, has_notes) {
@@ -223,7 +223,7 @@ pub fn last_changes(changes: &BTreeMap<InstanceId, LastChange>) -> String {
     text
 }
 
-/// What was allowed by whoever made the plan, and what the guards refuse; empty where there is neither.
+/// The consent in the plan, and the refusals of guards; empty if there is neither.
 pub fn guards(overrides: &[Override], refusals: &[Refusal]) -> String {
     let mut text = String::new();
     for Override {
@@ -323,7 +323,7 @@ fn in_sync(text: &mut String, plan: &Plan) {
     }
 }
 
-/// Something of which nothing can be said, and why.
+/// A subject that could not be read, and the reason.
 pub(super) fn unknown(text: &mut String, what: &str, how: &str, unreadable: &Unreadable) {
     let _ = writeln!(
         text,

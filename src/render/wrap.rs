@@ -5,7 +5,7 @@
 
 use anstream::adapter::strip_str;
 
-/// Columns where nobody says how many there are: a CI log, a pipe, a file.
+/// The width if it is unknown, as in a CI log, a pipe or a file.
 pub const DEFAULT_WIDTH: usize = 80;
 
 /// A label of at most this many columns, such as `  refused: `, has its continuation beside it; a longer one, below it.
@@ -73,7 +73,7 @@ fn words(line: &str) -> Vec<&str> {
     words
 }
 
-/// Where the continuation of a line begins: beside what follows its label and its sign.
+/// The column of continuation lines: after the label and the sign of the first line.
 fn hanging_indent(line: &str) -> usize {
     let plain = strip_str(line).to_string();
     let blank = plain.len() - plain.trim_start_matches(' ').len();

@@ -1,18 +1,18 @@
-//! The firewall of an instance as it will be where what is live stays beside what is declared.
+//! The resulting firewall of an instance in additive mode, where live rules stay beside declared rules.
 //!
-//! **Owns** which line each of its rules is from. What stays is decided by the planner.
+//! **Owns** the line that each rule comes from. **Does not** decide which live rules stay; the planner does.
 
 use crate::exposure::{self, DocumentFirewall};
 use crate::model::{DesiredInstance, Instance, LiveFirewall};
 use crate::plan::{self, InstancePlan};
 
-/// What a plan leads to.
+/// The result of a plan.
 pub(super) fn resulting_firewall(plan: &InstancePlan) -> DocumentFirewall {
     DocumentFirewall::with_doubts(&plan.after, plan.doubts_after(), plan.family())
 }
 
-/// What is declared, and what is live and stays. Of a rule that stays in part, the part that nothing declares is a rule
-/// without a line.
+/// The declared rules, and the live rules that stay. If a part of a live rule is declared, the rest is a rule without a
+/// line.
 pub(in crate::cli) fn additive_firewall(
     instance: &Instance,
     wanted: &DesiredInstance,

@@ -1,4 +1,4 @@
-//! What a document says of each instance, ready to be compared.
+//! The rules of each instance in a document, for comparison.
 //!
 //! Owns the choice of instances that a configuration is resolved against. Does not compare.
 
@@ -23,51 +23,51 @@ use crate::model::{
 use crate::plan::{self, InstancePlan, Plan};
 use crate::render::Names;
 
-/// What a document is read against.
+/// The instances and the instant for which documents are read.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::cli) struct ResolveContext<'a> {
     /// The instances that exist, where they are known.
     pub(in crate::cli) inventory: Option<&'a Inventory>,
-    /// Where there is no inventory: a plan, which shows some of them.
+    /// A plan, which contains some of the instances, if there is no inventory.
     pub(in crate::cli) plan: Option<&'a Plan>,
-    /// What accounts are called, by their ids.
+    /// The names of accounts, by their ids.
     pub(in crate::cli) accounts: &'a BTreeMap<&'a str, &'a str>,
-    /// The instances that a configuration on either side has a table for.
+    /// The instances with a table in either configuration.
     pub(in crate::cli) places: &'a [PartialInstanceId],
     /// The instant for which `until` is evaluated.
     pub(in crate::cli) as_of: OffsetDateTime,
 }
 
-/// A document, read.
+/// A document that was read.
 #[derive(Debug, Default)]
 pub(in crate::cli) struct Document {
-    /// Firewalls of instances with a name, or why one is not known.
+    /// The firewalls of instances with a name, or the reason why one is unknown.
     pub(in crate::cli) instances: BTreeMap<InstanceId, InstanceRulesResult>,
-    /// The firewall of the one instance that a list of rules is about, whose families it does not say.
+    /// The firewall of a list of rules, whose instance and address families are unknown.
     pub(in crate::cli) unnamed: Option<LiveFirewall>,
-    /// What a configuration says of instances that are not known.
+    /// The statements of a configuration about unknown instances.
     pub(in crate::cli) groups: Option<GroupStatements>,
-    /// What the document calls things.
+    /// The names that the document defines.
     pub(in crate::cli) names: Names,
-    /// What a reader should know of how it was read.
+    /// Notes on how it was read.
     pub(in crate::cli) notes: BTreeSet<String>,
-    /// Whether a part of what it should say is unknown, as where a region could not be listed.
+    /// Whether a part of it is unknown, for example because a region could not be listed.
     pub(in crate::cli) incomplete: Vec<String>,
 }
 
-/// What a configuration says of instances that are not known, and where there may be such instances.
+/// The statements of a configuration about unknown instances, and the sites that may have such instances.
 #[derive(Debug, Default)]
 pub(in crate::cli) struct GroupStatements {
-    /// What it says.
+    /// The statements.
     pub(in crate::cli) statements: Statements,
-    /// Where it looks, as far as it says.
+    /// The sites of the configuration, as far as it names them.
     pub(in crate::cli) sites: BTreeSet<Site>,
-    /// Those of which every instance is known; `None` where no instance is known at all.
+    /// The sites of which every instance is known; `None` if no instance is known at all.
     pub(in crate::cli) listed: Option<BTreeSet<Site>>,
 }
 
 impl Document {
-    /// Reads it. Of a configuration that is only what was, it is no mistake that the instances are not as it expects them.
+    /// Reads the document. For the older of two configurations, instances that differ from its expectations are not an error.
     pub(in crate::cli) fn read(
         opened: &OpenedDocument,
         context: ResolveContext<'_>,
@@ -144,7 +144,7 @@ fn from_plan(plan: &plan::Plan, state: DocumentState) -> Document {
     }
 }
 
-/// What results, with the entries that cannot be read and stay.
+/// The resulting firewall, with the unreadable entries that stay.
 fn from_config(
     config: &Config,
     context: ResolveContext<'_>,
@@ -234,7 +234,7 @@ fn from_config(
     Ok(document)
 }
 
-/// What is wanted of the instances that are known. With an inventory, what a plan would tell of groups is told too.
+/// The desired state of the known instances. With an inventory, groups are reported as in a plan.
 fn resolve(
     config: &Config,
     fleet: &Fleet,
@@ -270,7 +270,7 @@ fn resolve(
     Ok(desired)
 }
 
-/// The places at which no instance is known.
+/// The ids at which no instance is known.
 fn unknown_places<'a>(
     places: &'a [PartialInstanceId],
     fleet: &Fleet,
@@ -286,7 +286,7 @@ fn unknown_places<'a>(
     places.iter().filter(|place| !is_known(place)).collect()
 }
 
-/// The instance at a place. What is not known of the place is left empty.
+/// The instance of an id. Unknown parts of the id are left empty.
 pub(in crate::cli) fn instance_id(place: &PartialInstanceId) -> InstanceId {
     InstanceId {
         account: place.account.clone(),
@@ -295,7 +295,7 @@ pub(in crate::cli) fn instance_id(place: &PartialInstanceId) -> InstanceId {
     }
 }
 
-/// An instance as it may be.
+/// The assumption about an unknown instance: it is running and dual-stack, and has no tags.
 fn assumed_instance(place: &PartialInstanceId) -> Instance {
     Instance {
         id: instance_id(place),

@@ -1,7 +1,7 @@
-//! The instances that a configuration is read against, as far as a document shows them.
+//! The instances for which a configuration is read, as far as a document contains them.
 //!
-//! **Owns** which of them belong to the configuration, and which of its sites are shown in full. **Does not** connect to
-//! anything.
+//! **Owns** the choice of those that belong to the configuration, and of the sites that are complete. **Does not** connect
+//! to anything.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,21 +11,21 @@ use crate::lightsail::InventoryReader;
 use crate::model::{Instance, InstanceId, LiveFirewall, Site, Unreadable};
 use crate::plan::Plan;
 
-/// Instances, their rules, and where there are no others.
+/// Instances, their rules, and the sites without any others.
 #[derive(Clone, Debug, Default)]
 pub(in crate::cli) struct Fleet {
-    /// Those in the sites of the configuration.
+    /// The instances in the sites of the configuration.
     pub(in crate::cli) instances: BTreeMap<InstanceId, Instance>,
-    /// Their rules, or why these are not known.
+    /// Their rules, or the reason why they are unknown.
     pub(in crate::cli) rules: BTreeMap<InstanceId, Result<LiveFirewall, Unreadable>>,
-    /// The sites of the configuration in which there are no others.
+    /// The sites of the configuration without any other instances.
     pub(in crate::cli) listed: BTreeSet<Site>,
-    /// The sites of the configuration of which that is not known.
+    /// The sites of the configuration that may have other instances.
     pub(in crate::cli) unlisted: BTreeMap<Site, Unreadable>,
 }
 
 impl Fleet {
-    /// Those of an inventory.
+    /// The instances of an inventory.
     pub(in crate::cli) fn from_inventory(inventory: &Inventory, config: &Config) -> Self {
         let mut sites = config.sites();
         if sites.is_empty() {
@@ -53,7 +53,7 @@ impl Fleet {
         fleet
     }
 
-    /// Where they were listed from.
+    /// The sites that were listed completely, and the others.
     pub(in crate::cli) fn listing(&self) -> Listing {
         Listing {
             complete: self.listed.clone(),
@@ -62,7 +62,7 @@ impl Fleet {
         }
     }
 
-    /// Those of a plan, which has the declared instances only, as they were when it was made.
+    /// The instances of a plan, which contains only the declared ones, as they were when it was made.
     pub(in crate::cli) fn from_plan(plan: &Plan, config: &Config) -> Self {
         let cause = Unreadable::new("a plan does not list every instance");
         let sites = config.sites().into_iter();

@@ -1,7 +1,7 @@
 //! The files of one revision of a git repository.
 //!
-//! Owns the running of `git`, which only reads and never asks or fetches. Does not follow links, which a revision holds
-//! as texts, and to let a revision be taken for an option.
+//! Owns the running of `git`, which only reads and never prompts or fetches. Does not follow links, which a revision stores
+//! as text, and does not let `git` take a revision for an option.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -20,7 +20,7 @@ use crate::model::Code;
 pub(super) struct Revision {
     /// As the user named it.
     name: String,
-    /// The commit or tree that it means.
+    /// The commit or tree.
     id: String,
     /// Files by their path from the top, and whether they are regular.
     files: BTreeMap<PathBuf, bool>,
@@ -81,7 +81,7 @@ impl Revision {
         Ok((revision, path))
     }
 
-    /// Learns the names of the files in and below a directory.
+    /// Reads the names of the files in and below a directory.
     fn list_files(&mut self, directory: &Path) -> Result<(), CommandError> {
         let failed = |error| {
             let message = format!("cannot list the files of `{}`: {error}", self.name);
@@ -209,8 +209,8 @@ fn normalize(path: &Path) -> Option<PathBuf> {
     Some(normalized)
 }
 
-/// What a git command prints, which is as long as an input file at most: a file of a revision is one, and takes far less
-/// room in a repository than its length.
+/// The output of a git command, at most as long as an input file: a compressed file of a repository may be far longer
+/// than the space that it takes there.
 fn run_git(args: &[&str]) -> io::Result<Vec<u8>> {
     run_git_up_to(args, input::MOST_BYTES)
 }

@@ -1,9 +1,8 @@
-//! Documents in JSON, told apart by what they hold.
+//! Documents in JSON, recognised by their members.
 //!
-//! Owns the three spellings of a list of rules: the reply of `get-instance-port-states`, the request of
-//! `put-instance-public-ports`, and the bare list. A rule of a request that names no source is open to the world, which is
-//! how the service reads it; one of a reply is a doubt. Refuses one without the list: that it is missing says nothing of
-//! rules.
+//! Owns the three forms of a list of rules: the reply of `get-instance-port-states`, the request of
+//! `put-instance-public-ports`, and the bare list. A rule of a request without sources is open to everyone, as for the
+//! service; a rule of a reply without sources is uncertain. Does not take a missing list for an empty one.
 
 use serde::Deserialize;
 use time::OffsetDateTime;
@@ -14,7 +13,7 @@ use crate::inventory::{self, Inventory};
 use crate::model::{Code, PortState, Sources};
 use crate::plan::file;
 
-/// What tells the kinds of objects apart. Other members are looked at by whoever reads the kind.
+/// The members that distinguish the kinds of objects. The reader of each kind checks the others.
 #[derive(Deserialize)]
 struct Head {
     format: Option<String>,
@@ -28,7 +27,7 @@ struct Reply {
     port_infos: Option<Vec<PortInfo>>,
 }
 
-/// A rule as a request spells it, or as `get-instance` tells it with more members that say nothing else.
+/// A rule as in a request, or as in the reply of `get-instance`, which has more members without further meaning.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct PortInfo {
@@ -43,7 +42,7 @@ struct PortInfo {
     access_direction: Option<String>,
 }
 
-/// Whether a text is meant as JSON. A table of TOML begins with a bracket too, and is never JSON.
+/// Whether a text is intended as JSON. A TOML table also begins with a bracket, and is never JSON.
 pub(super) fn is_json(text: &str) -> bool {
     let text = text.trim_start();
     if text.starts_with('{') {

@@ -1,7 +1,7 @@
-//! One side of a comparison: a document that says what firewalls are, whatever kind of document it is.
+//! The documents that `diff` compares: configurations, plan files, inventories and lists of rules.
 //!
-//! Owns the recognition of documents by their content, and the ways of naming one. Does not guess: what cannot be read
-//! is an error, never a firewall without rules.
+//! Owns the recognition of documents by their content, and the syntax of their names. Does not guess: an unreadable
+//! document is an error, never a firewall without rules.
 
 mod additive;
 mod document;
@@ -28,16 +28,16 @@ use crate::model::{Code, PortState};
 use crate::plan::file::PlanFile;
 use git::Revision;
 
-/// What a document is.
+/// The kind of a document.
 #[derive(Debug)]
 pub(super) enum Content {
     /// A configuration, with all that it includes.
     Config(Box<Config>),
-    /// A plan file, of which one state counts.
+    /// One of the states of a plan file.
     Plan(Box<PlanFile>, DocumentState),
     /// A snapshot of instances and rules.
     Inventory(Inventory),
-    /// The rules of one instance that is not named.
+    /// The rules of one unnamed instance.
     Ports(Vec<PortState>),
 }
 
@@ -50,15 +50,15 @@ pub(super) enum DocumentState {
     After,
 }
 
-/// A document that was recognised, and what the user calls it.
+/// A recognised document, with the name that the user gave.
 #[derive(Debug)]
 pub(super) struct OpenedDocument {
     pub(super) name: String,
     pub(super) content: Content,
 }
 
-/// Reads what `text` names: a file, `-` for stdin, `git:REV:PATH`, or one of these with `#before` or `#after` behind it
-/// for the state of a plan.
+/// Reads the named document: a file, `-` for stdin, `git:REV:PATH`, or one of these followed by `#before` or `#after` for
+/// the state of a plan.
 pub(super) fn open(text: &str) -> Result<OpenedDocument, RunError> {
     let (name, state) = split_state(text);
     let content = if name == "-" {
@@ -109,7 +109,7 @@ pub(super) fn inventory(path: &Path) -> Result<Inventory, CommandError> {
     })
 }
 
-/// The name of a document, and the state that is asked for. A file that really has such a name is that file.
+/// The name of a document, and the requested state of a plan. An existing file of exactly that name takes precedence.
 fn split_state(text: &str) -> (&str, Option<DocumentState>) {
     let states = [
         ("#before", DocumentState::Before),
@@ -145,7 +145,7 @@ fn recognise(
     }
 }
 
-/// What came through a pipe: one text, and nothing beside it that could be included.
+/// A document from stdin: one text, without any files to include.
 struct Stdin(Vec<u8>);
 
 impl FileSystem for Stdin {

@@ -1,9 +1,9 @@
-//! What a configuration says of an instance that nobody has seen, or of every instance that a selector takes.
+//! The statements of a configuration about an unknown instance, or about every instance that a selector matches.
 //!
-//! An instance that nobody has seen is taken to be dual-stack.
+//! An unknown instance is assumed to be dual-stack.
 //!
-//! **Owns** the three answers: what is given for certain, what is given if the instance also belongs to another group, and
-//! whether live rules stay that are not known here. **Does not** compare two configurations.
+//! **Owns** three answers: the certain access, the access if the instance also belongs to another group, and whether unknown
+//! live rules stay. **Does not** compare two configurations.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,68 +18,68 @@ use crate::model::{
     Unreadable,
 };
 
-/// What a document says of an instance.
+/// The rules of a document for an instance.
 #[derive(Clone, Debug, Default)]
 pub(in crate::cli) struct InstanceRules {
-    /// What it gets for certain.
+    /// The certain access.
     pub(in crate::cli) firewall: DocumentFirewall,
-    /// What it gets besides if it belongs to a group, which is not known.
+    /// The further access if the instance belongs to a group, which is unknown.
     pub(in crate::cli) group_rules: Vec<GroupRules>,
-    /// The live rules that stay beside it.
+    /// The live rules that stay.
     pub(in crate::cli) retained: Retained,
-    /// The same if no group takes it of which that is not known.
+    /// The live rules that stay if none of the possible groups matches.
     pub(in crate::cli) retained_without_groups: Retained,
-    /// What must go for certain, where live rules stay.
+    /// The access that is certainly closed, if live rules stay.
     pub(in crate::cli) absent: Effective,
-    /// Whether a table takes it.
+    /// Whether a table matches it.
     pub(in crate::cli) declared: Declared,
-    /// What is wanted of one instance that nobody has seen.
+    /// The desired state of one unknown instance.
     pub(in crate::cli) desired: Option<(Instance, Arc<DesiredInstance>)>,
 }
 
-/// Whether a table of a configuration takes an instance. What no table takes is left as it is.
+/// Whether a table of a configuration matches an instance. An instance without a table is not changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::cli) enum Declared {
-    /// One does, or the document is no configuration.
+    /// One matches, or the document is not a configuration.
     #[default]
     Yes,
-    /// A group may.
+    /// A group may match.
     Perhaps,
-    /// None does.
+    /// None matches.
     No,
 }
 
-/// What a group gives to its instances.
+/// The rules of a group.
 #[derive(Clone, Debug)]
 pub(in crate::cli) struct GroupRules {
     /// Its instances.
     pub(in crate::cli) scope: Scope,
-    /// The same for every group that is written with the same selector.
+    /// The same for every group with an equal selector.
     pub(in crate::cli) spelling: String,
-    /// What they get.
+    /// The access that it allows.
     pub(in crate::cli) firewall: DocumentFirewall,
-    /// What goes in additive mode.
+    /// The access that it closes in additive mode.
     pub(in crate::cli) absent: Effective,
-    /// Whether its instances are in additive mode, unless another table says otherwise.
+    /// Whether its instances are in additive mode, unless another table sets the mode.
     pub(in crate::cli) is_additive: bool,
     /// The modes that it sets.
     pub(in crate::cli) modes: BTreeSet<Mode>,
 }
 
-/// Live rules that nobody has seen and that stay.
+/// The unknown live rules that stay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::cli) enum Retained {
-    /// None: what is stated is all.
+    /// None: there are only the declared rules.
     #[default]
     Nothing,
-    /// None or all, since another group may set the mode, or no table may take the instance.
+    /// None or all, because another group may set the mode, or no table may match the instance.
     Perhaps,
-    /// All but these, as in additive mode, or where no table takes the instance.
+    /// All but these, as in additive mode or without a matching table.
     AllBut(Effective),
 }
 
 impl Retained {
-    /// What is declared stays, whatever is absent.
+    /// Declared rules stay, even if they are also named as absent.
     fn without_declared(self, declared: &Effective) -> Self {
         match self {
             Self::AllBut(absent) => Self::AllBut(absent.difference(declared)),
@@ -88,7 +88,7 @@ impl Retained {
     }
 }
 
-/// A document says it of an instance, or cannot tell.
+/// The three-valued answer of a document about an instance.
 pub(in crate::cli) type InstanceRulesResult = Result<InstanceRules, Unreadable>;
 
 impl From<DocumentFirewall> for InstanceRules {
@@ -101,7 +101,7 @@ impl From<DocumentFirewall> for InstanceRules {
 }
 
 impl InstanceRules {
-    /// Where no table takes an instance of which nothing is known.
+    /// For an unknown instance without a matching table.
     pub(in crate::cli) fn undeclared() -> Self {
         Self {
             retained: Retained::AllBut(Effective::default()),
@@ -111,7 +111,7 @@ impl InstanceRules {
         }
     }
 
-    /// What stays live of an instance that belongs to `group`, where one is given, and to none of `others`.
+    /// The live rules that stay on an instance that belongs to `group`, if given, and to none of `others`.
     pub(in crate::cli) fn retained_in(
         &self,
         group: Option<&str>,
@@ -140,7 +140,7 @@ impl InstanceRules {
         }
     }
 
-    /// The same where these are the live rules of the instance: what stays of them is known then.
+    /// The same for known live rules of the instance, so that the result is known.
     pub(in crate::cli) fn with_live(mut self, live: &LiveFirewall) -> Self {
         if let (Retained::AllBut(_), Some((instance, desired))) = (&self.retained, &self.desired) {
             self.firewall = additive_firewall(instance, desired, live);
@@ -150,7 +150,7 @@ impl InstanceRules {
     }
 }
 
-/// All that a configuration states, ready to be asked about one scope after the other.
+/// All statements of a configuration, indexed for lookups by scope.
 #[derive(Clone, Debug, Default)]
 pub(in crate::cli) struct Statements {
     mode: Mode,
@@ -161,7 +161,7 @@ pub(in crate::cli) struct Statements {
 }
 
 impl Statements {
-    /// Those of a configuration that are in force as of this instant.
+    /// The statements of a configuration that are in force at this instant.
     pub(in crate::cli) fn new(config: &Config, as_of: OffsetDateTime) -> Self {
         let mut all = Self {
             mode: config.default_mode(),
@@ -190,12 +190,12 @@ impl Statements {
             .collect()
     }
 
-    /// What the groups with this very selector give.
+    /// The rules of the groups with exactly this selector.
     pub(in crate::cli) fn group_firewall(&self, spelling: &str) -> DocumentFirewall {
         merge_firewall(self.with_selector(spelling))
     }
 
-    /// Whether another configuration says just the same with this very selector.
+    /// Whether another configuration has the same statements for exactly this selector.
     pub(in crate::cli) fn has_equal_group(&self, other: &Self, spelling: &str) -> bool {
         let all = [self, other].map(|all| {
             let groups: Vec<&Statement> = all.with_selector(spelling).collect();
@@ -218,7 +218,7 @@ impl Statements {
         self.groups.get(spelling).into_iter().flatten()
     }
 
-    /// What it says of the instances of a scope. Of a selector it says what holds for those without a table of their own.
+    /// The rules for the instances of a scope. For a selector, these are the rules of instances without a table of their own.
     pub(in crate::cli) fn rules_for(&self, scope: &Scope) -> InstanceRules {
         let tables = scope
             .partial_id()
@@ -269,7 +269,7 @@ impl Statements {
         by_spelling.into_iter().map(of).collect()
     }
 
-    /// A table of the instance's own decides on the mode, else its groups do, else the default does.
+    /// The mode is that of the instance's own table, or else of its groups, or else the default.
     fn retained(&self, certain: &[&Statement], possible: &[&Statement]) -> Retained {
         let modes = |all: &[&Statement], own: bool| -> BTreeSet<Mode> {
             let those = all
@@ -296,7 +296,7 @@ impl Statements {
     }
 }
 
-/// What these tables give together.
+/// The rules of these tables together.
 fn merge_firewall<'a>(statements: impl Iterator<Item = &'a Statement>) -> DocumentFirewall {
     let mut rules: Vec<Rule> = Vec::new();
     let mut seen = BTreeSet::new();
@@ -310,7 +310,7 @@ fn merge_firewall<'a>(statements: impl Iterator<Item = &'a Statement>) -> Docume
     DocumentFirewall::of_rules(&rules, Family::default())
 }
 
-/// The access that is named.
+/// The named access.
 fn absent_access<'a>(absent: impl Iterator<Item = &'a Absent>) -> Effective {
     let rules: Firewall = absent
         .map(|absent| {

@@ -1,6 +1,6 @@
 //! Whether a lease may be granted, before anything of it is written.
 //!
-//! **Owns** the questions: whether `[grants]` and the policies permit it, and whether it could be opened and ended safely.
+//! **Owns** the checks: whether `[grants]` and the policies permit it, and whether it can be opened and closed safely.
 //! **Does not** write.
 
 use super::{Fleet, desired_instance};
@@ -14,7 +14,7 @@ use crate::plan::{self, Plan, Verdict};
 use crate::policy::{self, CheckedRules};
 
 impl Fleet {
-    /// Judges a lease before anything of it is written.
+    /// Checks a lease before anything of it is written.
     ///
     /// # Errors
     /// `[grants]` or a policy does not permit it, the instance cannot have it, or it could not be opened safely.
@@ -113,7 +113,7 @@ fn opens(change: &plan::Change) -> bool {
     )
 }
 
-/// Whether everything that a lease opens is declared anyway.
+/// Whether everything that a lease opens is declared already.
 fn is_declared(lease: &Lease, rules: &[Rule]) -> bool {
     lease.keys.iter().all(|key| {
         let mut same = rules.iter().filter(|rule| rule.key == *key);

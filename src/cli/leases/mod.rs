@@ -1,8 +1,7 @@
-//! Grants as the verbs that make and end them need them: the fleet with its leases, and the way from a lease to open and
-//! closed rules.
+//! Grants for the verbs that create and end them: the fleet with its leases, and the rules that a lease opens and closes.
 //!
-//! **Owns** who asks, for what and for whom, and whether it is permitted. **Does not** choose calls, which `plan` does, and
-//! does not know in which order a lease is opened and closed, which `apply` does.
+//! **Owns** the caller, the service and the sources of a request, and whether it is permitted. **Does not** choose calls;
+//! `plan` does. **Does not** know the order in which a lease is opened and closed; `apply` does.
 
 mod judge;
 mod whoami;
@@ -42,7 +41,7 @@ pub(super) struct Fleet {
     pub(super) live: Live,
     listing: Listing,
     sites: Vec<Site>,
-    /// How far the instant that it is looked at is ahead of the clock.
+    /// The difference between the evaluated instant and the clock.
     ahead: time::Duration,
 }
 
@@ -82,7 +81,7 @@ impl Fleet {
         })
     }
 
-    /// The instant that it is looked at.
+    /// The instant for which leases are evaluated.
     pub(super) fn now(&self) -> OffsetDateTime {
         OffsetDateTime::now_utc().saturating_add(self.ahead)
     }
@@ -98,7 +97,7 @@ impl Fleet {
             )))
     }
 
-    /// Every grant of the instances that are looked at.
+    /// Every grant of the listed instances.
     ///
     /// # Errors
     /// The configuration does not fit the instances.
@@ -137,7 +136,7 @@ impl Fleet {
         Ok(grants)
     }
 
-    /// What can write.
+    /// The writer.
     ///
     /// # Errors
     /// There is nothing to write to.
@@ -150,7 +149,7 @@ impl Fleet {
         })
     }
 
-    /// Who is asking, as STS tells of the credentials that reach an instance.
+    /// The caller, according to STS for the credentials that reach an instance.
     pub(super) async fn caller(&self, id: &InstanceId) -> String {
         let account = id.account.as_deref();
         let all = self.connection.accounts();
@@ -166,7 +165,7 @@ impl Fleet {
         }
     }
 
-    /// What `SERVICE` names.
+    /// The ports of `SERVICE`.
     ///
     /// # Errors
     /// It is neither a service nor a port.
@@ -180,10 +179,10 @@ impl Fleet {
         Ok(keys.into_iter().collect())
     }
 
-    /// Whom `--from` names, on an instance: of `me` only the families that the instance has.
+    /// The sources of `--from` for an instance; for `me`, only the address families that the instance has.
     ///
     /// # Errors
-    /// It is neither an address nor a set, or the address cannot be found out.
+    /// It is neither an address nor a set, or the address cannot be determined.
     pub(super) async fn sources(
         &self,
         from: &[String],
@@ -227,7 +226,7 @@ impl Fleet {
     }
 }
 
-/// What is wanted of an instance, its leases included; `None` where nothing declares it.
+/// The desired state of an instance, including its leases; `None` if it is not declared.
 fn desired_instance(
     config: &Config,
     live: &Live,
@@ -247,7 +246,7 @@ fn desired_instance(
     Ok(desired.instances.get(id).cloned())
 }
 
-/// A grant as `grants` would list it.
+/// A grant as in the list of `grants`.
 pub(super) fn live_grant(id: &InstanceId, lease: &Lease) -> Grant {
     Grant {
         instance: id.clone(),

@@ -1,7 +1,7 @@
 //! The address of this machine as the internet sees it, for `--from me`.
 //!
-//! **Owns** whom it asks, that several must agree, and that only a public address is an answer. IPv4 and IPv6 are apart: each
-//! is an answer by itself. **Does not** follow a redirect. No plan ever needs this.
+//! **Owns** the choice of services, their quorum, and the check that the address is public. IPv4 and IPv6 are determined
+//! separately. **Does not** follow redirects. No plan needs this.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -23,13 +23,13 @@ const BUILT_IN: [&str; 4] = [
     "https://api6.ipify.org/",
 ];
 
-/// How long one may take.
+/// The timeout for one service.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// So many must say the same, where there are so many to ask.
+/// The number of services that must agree, if there are as many.
 const QUORUM: usize = 2;
 
-/// Asks these, or the built-in ones where there are none.
+/// Asks these services, or the built-in ones if there are none.
 ///
 /// # Errors
 /// They do not agree, too few answer, or the answer is not a public address.
@@ -52,7 +52,7 @@ async fn query(url: &str) -> Result<IpAddr, String> {
         .map_err(|_| "the answer is not an address".to_owned())
 }
 
-/// The addresses that were agreed upon.
+/// The addresses that the services agreed on.
 fn decide(answers: &[(&str, Result<IpAddr, String>)]) -> Result<Sources, CommandError> {
     let needed = QUORUM.min(answers.len());
     let mut sources = Sources::new();

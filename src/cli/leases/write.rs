@@ -1,7 +1,7 @@
-//! Leases opened and closed for a verb, under a receipt of its own.
+//! Opening and closing leases for a verb, with a receipt of its own.
 //!
-//! **Owns** what is said where it could not be done, and what is left then. **Does not** decide the order of the steps, which
-//! is `apply::leases`'.
+//! **Owns** the messages about failures and about what they leave. **Does not** decide the order of the steps;
+//! `apply::leases` does.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -25,7 +25,7 @@ use crate::lightsail::aws::AccountsWriter;
 use crate::model::{Code, DesiredInstance, Instance, InstanceId, Live, Rule, instant};
 use crate::plan::Failure;
 
-/// The configuration beside the instances as they were seen last.
+/// The configuration, resolved for the instances as they were last read.
 struct Resolver<'a> {
     config: &'a Config,
     live: &'a mut Live,
@@ -53,7 +53,7 @@ impl Fleet {
     /// been overwritten.
     ///
     /// # Errors
-    /// It is not open, or that is not known. What is left of it is said.
+    /// The lease is not open, or that is unknown. The message says what is left of it.
     pub(in crate::cli) async fn grant(
         &mut self,
         id: &InstanceId,
@@ -134,7 +134,7 @@ impl Fleet {
         }
     }
 
-    /// Does something that writes, under a receipt.
+    /// Runs an operation that writes, with a receipt.
     async fn write<T>(
         &mut self,
         id: &InstanceId,
@@ -194,7 +194,7 @@ fn tag_error(id: &InstanceId, failure: Failure) -> CommandError {
         .with_hint(hint.or_else(|| Some(otherwise.to_owned())))
 }
 
-/// Names what is declared and not open after somebody else wrote at the same time.
+/// Reports declared rules that are not open because somebody else wrote at the same time.
 fn report_lost(id: &InstanceId, lost: &[Rule]) -> Exit {
     for rule in lost {
         let (key, sources) = (rule.key, &rule.sources);

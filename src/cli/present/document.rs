@@ -1,6 +1,6 @@
 //! A run as a document in one format.
 //!
-//! **Owns** which part of `render` makes it, and that foreign text in it is harmless. **Does not** write it anywhere.
+//! **Owns** the choice of the function of `render`, and the escaping of text from outside. **Does not** write it anywhere.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::config::{service_keys, service_name};
 use crate::model::{Key, sanitize_json};
 use crate::render::{self, json};
 
-/// A run in a format, for a file where it goes to one. `text` is what the verb says in words.
+/// A run in a format; `text` is its text form.
 pub(super) fn render_run(run: &Run, format: Format, file: Option<&Path>, text: &str) -> String {
     let view = run.view();
     let document = match format {

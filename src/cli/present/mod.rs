@@ -1,7 +1,7 @@
-//! What a run shows: its answer on stdout, in reports, and to GitHub Actions.
+//! The output of a run: on stdout, in reports, and for GitHub Actions.
 //!
-//! **Owns** that every form of it tells the same, how the run really ends included, and that reports are written however it
-//! ends. **Does not** decide what the answer is.
+//! **Owns** the agreement of all forms, including the final exit status, and that reports are written for every outcome.
+//! **Does not** decide the answer.
 
 mod document;
 mod text;
@@ -23,7 +23,7 @@ use crate::render;
 pub(super) use document::known_service;
 pub(super) use text::{guarded_text, plan_text};
 
-/// Shows a run that got as far as its answer, and writes the reports. `text` is what the verb says in words.
+/// Shows a run with an answer, and writes the reports. `text` is its text form.
 pub(super) fn show(output: &Output, run: &mut Run, exit: Exit, text: &str) -> Exit {
     run.exit = exit;
     // The reports say how the run really ends.
@@ -55,7 +55,7 @@ pub(super) fn show(output: &Output, run: &mut Run, exit: Exit, text: &str) -> Ex
     run.exit
 }
 
-/// Shows a plan that nothing came of, with the exit code that it deserves.
+/// Shows a plan that was not applied, with its exit status.
 pub(super) fn show_plan(
     output: &Output,
     run: &mut Run,
@@ -75,7 +75,7 @@ pub(super) fn show_plan(
     show(output, run, Exit::highest(&exits), text)
 }
 
-/// Tells why a verb could not do its job, and writes the reports.
+/// Prints the error of a verb, and writes the reports.
 pub(super) fn fail(output: &Output, run: &mut Run, error: impl Into<RunError>) -> Exit {
     let error = error.into();
     match &error {

@@ -1,6 +1,6 @@
-//! A plan in words, with what its guards and policies say of it.
+//! A plan as text, with the results of guards and policies.
 //!
-//! **Owns** the order of the parts. The words are `render`'s.
+//! **Owns** the order of the parts. **Does not** format them; `render` does.
 
 use crate::cli::run::Run;
 use crate::cli::session::Planned;
@@ -12,7 +12,7 @@ use crate::render;
 use crate::render::cost::Cost;
 use crate::render::text::PlanView;
 
-/// The plan as text, with what the guards say of it.
+/// The plan as text, with the results of the guards.
 pub(in crate::cli) fn plan_text(
     run: &Run,
     planned: &Planned,

@@ -1,6 +1,6 @@
-//! Where to look when the configuration names accounts.
+//! The sites to read if the configuration names accounts.
 //!
-//! Owns `--account`, and what `--region` means then. Does not reach an account.
+//! Owns `--account`, and the meaning of `--region` with accounts. Does not connect to an account.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use crate::config::{Account, Config, account_ids};
 use crate::lightsail::aws;
 use crate::model::Site;
 
-/// The sites of the accounts that are asked for. `--region` narrows each account to these of its regions.
+/// The sites of the selected accounts. `--region` limits each account to these of its regions.
 pub(super) async fn sites(
     connection: &ConnectionArgs,
     config: &Config,
@@ -60,8 +60,8 @@ pub(super) async fn sites(
     Ok(sites.into_iter().collect())
 }
 
-/// The sites that have to be listed beside those of a run to decide what its names mean. `--region` and `--account` narrow
-/// what is planned, and not what a name could be.
+/// The further sites that must be listed to resolve names. `--region` and `--account` limit the plan, and not the
+/// instances that a name may refer to.
 pub(in crate::cli) async fn other_sites(
     connection: &ConnectionArgs,
     config: &Config,
@@ -88,14 +88,14 @@ fn site(account: &str, region: String) -> Site {
     }
 }
 
-/// Where the configuration says to look in an account.
+/// The sites of an account in the configuration.
 fn configured_sites(config: &Config, account: &str) -> Vec<Site> {
     let mut sites = config.sites();
     sites.retain(|site| site.account.as_deref() == Some(account));
     sites.into_iter().collect()
 }
 
-/// Where the environment says to look in an account of which the configuration does not.
+/// The sites of an account without regions in the configuration, from the environment.
 async fn default_regions(
     connection: &ConnectionArgs,
     config: &Config,
@@ -107,7 +107,7 @@ async fn default_regions(
     aws::default_region(profile).await.into_iter().collect()
 }
 
-/// The id of each account that is looked at, by its name.
+/// The id of each selected account, by its name.
 pub(super) fn selected_ids(
     sites: &[Site],
     accounts: &BTreeMap<String, Account>,

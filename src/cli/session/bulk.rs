@@ -1,8 +1,8 @@
-//! Rules taken from the list of instances, and how far that is believed.
+//! Rules from the list of instances, and the conditions under which they are used.
 //!
-//! Owns what is read exactly all the same: whatever seems to differ, what the list does not show in full, and a sample of
-//! the rest. Where the two ever disagree, everything is read exactly. Is never the basis of a write: the executor
-//! reads again before each.
+//! Owns the choice of instances that are read exactly: those that differ, those that the list shows incompletely, and a
+//! sample of the rest. If a read and the list disagree, everything is read exactly. Is never the basis of a write: the
+//! executor reads again before each one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,35 +17,35 @@ use crate::render::json::Problem;
 #[derive(Debug, Default)]
 pub(super) struct RulesRead {
     pub(super) firewalls: BTreeMap<InstanceId, Result<LiveFirewall, Unreadable>>,
-    /// Whose rules were seen in a list and nowhere else.
+    /// The instances whose rules are only from a list.
     pub(super) only_listed: BTreeSet<InstanceId>,
-    /// What to say where the list was not as the instances themselves.
+    /// The note if the list disagreed with a read.
     pub(super) warning: Option<Problem>,
 }
 
-/// Who confirms that an instance differs.
+/// The step that confirms a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::cli) enum Confirm {
-    /// Whoever makes the plan, so that nobody is shown what is not so.
+    /// The planner, so that the plan shows only true differences.
     Planner,
-    /// The executor, which is sure to follow, reads before it writes, and takes nothing for granted.
+    /// The executor, which certainly follows and reads before it writes.
     Executor,
 }
 
-/// At least this many instances that seem to be in sync are read exactly, where there are so many.
+/// The least number of instances in sync that are read exactly, if there are as many.
 const MIN_SAMPLE: usize = 3;
 
 /// One in this many of the instances that seem to be in sync is read exactly. With this, a list that is wrong about a third
 /// of a small fleet, or about a tenth of a thousand instances, is found out in two runs of three.
 const SAMPLE_RATIO: usize = 100;
 
-/// How the rules are to be read.
+/// The way in which rules are read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ReadStrategy {
     pub(super) options: Options,
     pub(super) concurrency: u16,
     pub(super) confirm: Confirm,
-    /// Decides the sample.
+    /// The seed of the sample.
     pub(super) seed: u64,
 }
 
@@ -134,12 +134,12 @@ async fn read_bulk(
     }
 }
 
-/// What the list alone says of an instance.
+/// The state of an instance according to the list.
 enum Appearance {
     InSync,
-    /// A plan of calls could be made from it.
+    /// It differs, and a plan could be made from the list.
     ToChange,
-    /// Not listed, or not for certain, or nothing that a plan would change.
+    /// It is not listed, or uncertain, or a plan would not change it.
     Unclear,
 }
 
@@ -172,14 +172,14 @@ fn is_canonical(rules: &LiveFirewall) -> bool {
     rules.is_certain() && !keys.any(|key| rules.is_put_only(key))
 }
 
-/// Whether two readings mean the same. Another spelling is no disagreement.
+/// Whether two reads have the same meaning. A different spelling is not a disagreement.
 fn is_equivalent(a: &LiveFirewall, b: &LiveFirewall, family: Family) -> bool {
     exposure::equivalent(a.firewall(), b.firewall(), family)
         && a.uncertain().len() == b.uncertain().len()
         && a.unknown().len() == b.unknown().len()
 }
 
-/// Some of them by chance, the same for the same seed.
+/// A random sample, the same for the same seed.
 fn sample<'a>(ids: &[&'a InstanceId], seed: u64) -> Vec<&'a InstanceId> {
     let size = ids.len().div_ceil(SAMPLE_RATIO).max(MIN_SAMPLE);
     fastrand::Rng::with_seed(seed).choose_multiple(ids.iter().copied(), size)

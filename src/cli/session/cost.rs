@@ -1,4 +1,4 @@
-//! What a run asked of the service and what its plan still asks, in numbers.
+//! The number of calls that a run made, and that its plan needs.
 //!
 //! Owns the counting of a plan's calls. The rates are `lightsail`'s, the words are `render`'s.
 
@@ -19,7 +19,7 @@ const LOST_UPDATE: (&str, u64) = ("GetOperationsForResource", 1);
 /// Where access may be granted meanwhile: which leases the instance holds after the write.
 const LEASES: (&str, u64) = ("GetInstance", 1);
 
-/// The cost of a plan, after these calls. `leases`: access may be granted and revoked while it is carried out.
+/// The cost of a plan, after these calls. `leases`: access may be granted and revoked while the plan is applied.
 pub(in crate::cli) fn cost(
     counts: &CallCounts,
     plan: &Plan,
@@ -46,7 +46,7 @@ pub(in crate::cli) fn calls_made(counts: &CallCounts, rate: Rate) -> Vec<CallsMa
     made.collect()
 }
 
-/// What carrying out a plan takes where nothing unusual happens. Sites do not share their rates, so the longest counts.
+/// The time to apply a plan without failures. Sites do not share their rates, so the longest counts.
 fn calls_needed(plan: &Plan, leases: bool, rate: Rate) -> CallsNeeded {
     let mut calls: BTreeMap<(Site, &str), u64> = BTreeMap::new();
     let mut needed = CallsNeeded::default();

@@ -1,6 +1,6 @@
-//! What is live: which instances there are, and what their rules are.
+//! Discovery: the existing instances and their live rules.
 //!
-//! Owns what is asked, and how much of it at once. Does not take what could not be read for less.
+//! Owns the choice and concurrency of reads. Does not take an unreadable list or rule for an empty one.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -15,10 +15,10 @@ use crate::cli::progress::{self, Progress};
 use crate::lightsail::{self, Reader};
 use crate::model::{Instance, InstanceId, Live, LiveFirewall, Site, Unreadable};
 
-/// What lists showed of the rules of their instances.
+/// The rules of instances in lists.
 pub(super) type ListedRules = BTreeMap<InstanceId, LiveFirewall>;
 
-/// Lists the instances of every site at once. One that cannot be listed in full is named, never taken for smaller.
+/// Lists the instances of all sites concurrently. A site that cannot be listed completely is recorded as unreadable.
 pub(in crate::cli) async fn discover(reader: &impl Reader, sites: &[Site]) -> Live {
     let progress = listing_progress(sites);
     let list = async |site: &Site| {
@@ -34,7 +34,7 @@ pub(in crate::cli) async fn discover(reader: &impl Reader, sites: &[Site]) -> Li
     live
 }
 
-/// Every site is a step; how long one takes depends on how many pages it has.
+/// Every site is one step; its time depends on the number of its pages.
 fn listing_progress(sites: &[Site]) -> Progress<'static> {
     let progress = progress::begin("listing regions", &|_, _| Duration::ZERO);
     for site in sites {
@@ -44,12 +44,12 @@ fn listing_progress(sites: &[Site]) -> Progress<'static> {
     progress
 }
 
-/// The least time that so many rules of a site take to read.
+/// The minimum time to read the rules of a number of instances of a site.
 fn min_read_time(reader: &impl Reader) -> impl Fn(&Site, usize) -> Duration {
     |site, left| reader.minimum_time(site, "GetInstancePortStates", left)
 }
 
-/// As `discover`, with the rules that the lists themselves show.
+/// Like `discover`, with the rules in the lists.
 pub(super) async fn discover_listed(reader: &impl Reader, sites: &[Site]) -> (Live, ListedRules) {
     let progress = listing_progress(sites);
     let list = async |site: &Site| {
@@ -164,8 +164,8 @@ async fn list_sites(
     (live, listed)
 }
 
-/// Refuses a list with two instances of one name, or with an ARN that another instance has, of these lists and those before:
-/// nobody could say which of them is meant. One that merely comes twice, as it may when the pages shift, is one.
+/// Refuses a list in which two instances have the same name, or in which an ARN belongs to another instance of this or an
+/// earlier list: a name would be ambiguous. An instance that is listed twice, as when pages shift, is one instance.
 fn check_unique(
     list: &[lightsail::ListedInstance],
     owners: &mut HashMap<String, InstanceId>,
@@ -197,10 +197,10 @@ fn check_unique(
     Ok(())
 }
 
-/// The rules of each instance that was looked at.
+/// The rules of each instance that was read.
 type FirewallResults = BTreeMap<InstanceId, Result<LiveFirewall, Unreadable>>;
 
-/// Reads the rules of these instances, so many at once.
+/// Reads the rules of these instances, `concurrency` at a time.
 pub(in crate::cli) async fn read_rules(
     reader: &impl Reader,
     ids: impl Iterator<Item = &InstanceId> + Clone,
@@ -291,7 +291,7 @@ mod tests {
         assert_eq!(live.instances.len(), 1);
     }
 
-    /// A service whose second page is there only once rules of the first one were asked for.
+    /// A service that returns the second page only after the rules of an instance of the first one were requested.
     #[derive(Default)]
     struct Paged(tokio::sync::Notify);
 

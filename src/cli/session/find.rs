@@ -1,12 +1,12 @@
-//! An instance by what somebody calls it.
+//! The lookup of one instance by its name.
 //!
-//! Owns what is said where there is none, or more than one. Does not look for it.
+//! Owns the messages if there is none, or more than one. Does not list instances.
 
 use super::select::suggestion;
 use crate::cli::error::CommandError;
 use crate::model::{Code, InstanceId, Live, Site, Unreadable};
 
-/// The regions that could not be listed and may hold an instance that is called so.
+/// The regions that could not be listed and may have an instance of this name.
 pub(in crate::cli) fn sites_that_may_hold<'a>(
     text: &str,
     live: &'a Live,
@@ -24,10 +24,10 @@ pub(in crate::cli) fn sites_that_may_hold<'a>(
     sites.filter(|(site, _)| may_hold(site)).collect()
 }
 
-/// The one instance that is called so.
+/// The one instance of this name.
 ///
 /// # Errors
-/// There is none or there are several, or it cannot be told.
+/// There is none or there are several, or that is unknown.
 pub(in crate::cli) fn find<'a>(text: &str, live: &'a Live) -> Result<&'a InstanceId, CommandError> {
     let ids = live.instances.keys();
     let named: Vec<&InstanceId> = ids.filter(|id| id.is_called(|name| name == text)).collect();

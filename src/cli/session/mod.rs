@@ -1,6 +1,6 @@
-//! From arguments to a configuration, a connection, the live rules, and a plan.
+//! The steps from arguments to a configuration, a connection, the live rules, and a plan.
 //!
-//! Owns what the verbs that read live rules have in common. Does not connect, which is `connection`'s, and to write.
+//! Owns the steps that all verbs share that read live rules. Does not connect, which `connection` does, and does not write.
 
 mod accounts;
 mod bulk;
@@ -38,32 +38,32 @@ use crate::plan::{self, Plan};
 use crate::policy;
 use crate::render::facts::Expiring;
 
-/// What a plan is wanted for.
+/// The options of a plan.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PlanRequest<'a> {
-    /// What a guard may refuse and somebody consents to.
+    /// The consent to refusals of guards.
     pub(super) consent: &'a ConsentArgs,
-    /// Which instances, and how many at once.
+    /// The instances, and the number that is processed at the same time.
     pub(super) fleet: &'a FleetArgs,
     /// How live rules are read.
     pub(super) read: ReadMode,
-    /// How the plan gets to what must result.
+    /// The calls that the plan may use.
     pub(super) options: plan::Options,
-    /// Which state the policies judge.
+    /// The state that the policies check.
     pub(super) judged: policy::CheckedRules,
-    /// Who makes sure of what a list of instances shows.
+    /// The step that confirms the rules from a list of instances.
     pub(super) confirm: Confirm,
-    /// The day that it is a preview of, where it is one.
+    /// The date of a preview.
     pub(super) preview: Option<OffsetDateTime>,
-    /// The part of the fleet that is ours.
+    /// The shard of this run.
     pub(super) shard: Option<Shard>,
-    /// Whether nothing is wanted but to close what was granted for a time that is over.
+    /// Whether the plan only closes expired grants.
     pub(super) only_expired: bool,
 }
 
-/// Reads the live rules through `reader`, plans, and judges the plan. Completes the run with what was found.
+/// Reads the live rules with `reader`, makes a plan and checks it, and records the results in the run.
 ///
-/// The configuration goes as soon as it was resolved: that of a large fleet takes more memory than all that comes after.
+/// The configuration is dropped once it is resolved: for a large fleet it takes more memory than the later steps.
 pub(super) async fn plan(
     config: Config,
     as_of: OffsetDateTime,
@@ -177,13 +177,13 @@ pub(super) async fn plan(
     Ok(planned)
 }
 
-/// Whether the tags of an instance hold a lease that is over.
+/// Whether the tags of an instance contain an expired lease.
 fn has_expired_lease(instance: &Instance, as_of: OffsetDateTime) -> bool {
     let leases = Leases::of(&instance.tags).leases;
     leases.iter().any(|lease| lease.is_expired(as_of))
 }
 
-/// Leaves the instances that have a lease that is over.
+/// Keeps only the instances with an expired lease.
 fn narrow_to_expired(desired: &mut Desired, live: &Live, as_of: OffsetDateTime) {
     let ended = plan::instances_with_ended_leases(desired);
     desired.instances.retain(|id, _| ended.contains(id));
@@ -194,7 +194,7 @@ fn narrow_to_expired(desired: &mut Desired, live: &Live, as_of: OffsetDateTime) 
     desired.undecided.retain(|id, _| has_leases(id));
 }
 
-/// The tags of the leases that are over and whose access must go.
+/// The tags of expired leases whose access must be closed.
 fn expired_lease_tags(desired: &Desired) -> BTreeMap<InstanceId, BTreeSet<String>> {
     let tags = |wanted: &DesiredInstance| -> BTreeSet<String> {
         let ended = plan::ended_lease_rules(wanted);
@@ -214,7 +214,7 @@ pub(super) fn account(plan: &Plan) -> Option<String> {
     instances.find_map(|instance| instance.instance.account().map(str::to_owned))
 }
 
-/// Loads the configuration and tells its warnings.
+/// Loads the configuration and prints its warnings.
 pub(super) fn load(args: &ConfigArgs, run: &mut Run) -> Result<Config, RunError> {
     let config = config::load(&args.config)?;
     run.facts.config = Some(config.fingerprint());
@@ -222,7 +222,7 @@ pub(super) fn load(args: &ConfigArgs, run: &mut Run) -> Result<Config, RunError>
     Ok(config)
 }
 
-/// Loads the configuration and connects for reading, to where it says to look.
+/// Loads the configuration and connects for reading, to its sites.
 pub(super) async fn open(
     config: &ConfigArgs,
     connection: &ConnectionArgs,
@@ -244,7 +244,7 @@ pub(super) async fn open(
     Ok((config, sites, connection))
 }
 
-/// Where to look: the flag, else the configuration, else the environment.
+/// The sites to read: from the flag, or else the configuration, or else the environment.
 pub(super) async fn sites(
     connection: &ConnectionArgs,
     config: &Config,
@@ -272,7 +272,7 @@ pub(super) async fn sites(
     Ok(regions.into_iter().map(Site::of_region).collect())
 }
 
-/// Which of the selected `sites` and of the `others` were listed in full.
+/// The selected `sites` and the `others` that were listed completely.
 pub(super) fn listing(sites: &[Site], others: &[Site], seen: &Live) -> Listing {
     let incomplete = seen.sites_unreadable.clone();
     let all = sites.iter().chain(others);

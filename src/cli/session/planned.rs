@@ -1,6 +1,6 @@
-//! A plan that was judged, with what its file says of it.
+//! A checked plan, with the data of its plan file.
 //!
-//! **Owns** the judgement by guards, the count of its calls, and the plan file. **Does not** make a plan.
+//! **Owns** the check by guards, the count of its calls, and the plan file. **Does not** make a plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ use crate::plan::{self, Plan};
 use crate::policy;
 use crate::render::cost::Cost;
 
-/// What a plan was made from, besides the rules.
+/// The inputs of a plan, besides the rules.
 pub(in crate::cli) struct PlanInputs {
     pub(in crate::cli) guard: Guard,
     pub(in crate::cli) scope: Scope,
@@ -30,12 +30,12 @@ pub(in crate::cli) struct PlanInputs {
     pub(in crate::cli) changed_since: BTreeMap<InstanceId, String>,
 }
 
-/// A plan that was judged, and what it was made from.
+/// A checked plan, with its inputs.
 pub(in crate::cli) struct Planned {
     pub(in crate::cli) plan: Plan,
     pub(in crate::cli) scope: Scope,
     pub(in crate::cli) config: Fingerprint,
-    /// The calls that it took and will take, once they were counted.
+    /// The calls that it took and will take, once they are counted.
     pub(in crate::cli) cost: Cost,
     /// When the first declared rule of an instance ends, for each that is to be changed and has one.
     pub(in crate::cli) ends: BTreeMap<InstanceId, Expiry>,
@@ -43,14 +43,14 @@ pub(in crate::cli) struct Planned {
     pub(in crate::cli) ended: BTreeMap<InstanceId, BTreeSet<String>>,
     guard: Guard,
     made_at: OffsetDateTime,
-    /// The first instant at which another plan would be made.
+    /// The first instant at which the plan would differ.
     changes_at: Option<OffsetDateTime>,
 }
 
 impl Planned {
-    /// Judges a plan: whether it is one at all, and whether the guards let it pass.
+    /// Checks a plan: whether it is consistent, and whether the guards permit it.
     ///
-    /// A plan that contradicts itself is a bug in this program, and is never shown as if it could be carried out.
+    /// An inconsistent plan is a bug in this program, and is never shown as if it could be applied.
     pub(in crate::cli) fn judge(
         mut plan: Plan,
         inputs: PlanInputs,
@@ -128,8 +128,7 @@ impl Planned {
         self
     }
 
-    /// Writes the plan to a file, unless a guard or a policy refuses it: what is refused shall not lie around ready to be
-    /// applied.
+    /// Writes the plan to a file, unless a guard or a policy refuses it: a refused plan must not be available for `apply`.
     pub(in crate::cli) fn write(&self, out: &OutArgs, run: &mut Run) -> Result<(), CommandError> {
         let Some(path) = out.out.as_deref() else {
             return Ok(());
@@ -154,7 +153,7 @@ impl Planned {
         Ok(())
     }
 
-    /// The plan as a file that is good for `valid_for` at most.
+    /// The plan file, valid for at most `valid_for`.
     ///
     /// # Errors
     /// A rule ended while the plan was made.

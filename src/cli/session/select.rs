@@ -1,6 +1,6 @@
-//! Selectors: which of the declared instances a run is about.
+//! Selectors: the declared instances of a run.
 //!
-//! Owns `--target`. Refuses a selector that names nothing.
+//! Owns `--target`, and refuses a selector without a match.
 
 use std::collections::BTreeMap;
 
@@ -79,12 +79,12 @@ pub(in crate::cli) fn narrow(
     Ok(())
 }
 
-/// Selectors as they are typed.
+/// The selectors, as text.
 pub(in crate::cli) fn patterns(selectors: &[String]) -> Result<Vec<Pattern>, CommandError> {
     selectors.iter().map(|selector| pattern(selector)).collect()
 }
 
-/// A selector as it is typed.
+/// A selector, as text.
 pub(in crate::cli) fn pattern(selector: &str) -> Result<Pattern, CommandError> {
     Pattern::new(selector).map_err(|error| {
         CommandError::usage(
@@ -94,7 +94,7 @@ pub(in crate::cli) fn pattern(selector: &str) -> Result<Pattern, CommandError> {
     })
 }
 
-/// By the name alone, with the region, or with the account too.
+/// Matches the name alone, the region and name, or account, region and name.
 pub(in crate::cli) fn selects(pattern: &Pattern, id: &InstanceId) -> bool {
     id.is_called(|name| pattern.matches(name))
 }

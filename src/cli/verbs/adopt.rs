@@ -1,7 +1,7 @@
-//! `drift --adopt`: the configuration is edited so that it says what is live.
+//! `drift --adopt`: edits the configuration so that it declares the live rules.
 //!
-//! Owns the check that the edits do what they should before any file is written, and the writing. Does not write to the
-//! service, and to write files that changed since they were read.
+//! Owns the check of the edits before any file is written, and the writing. Does not write to the service, and does not
+//! write files that changed since they were read.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -28,7 +28,7 @@ use crate::render;
 use crate::render::json::{Problem, Severity};
 use crate::render::text::{self, PlanView};
 
-/// What was adopted, and what then still differs.
+/// The adopted rules, and the remaining differences.
 struct Adoption {
     /// The edits as a unified diff.
     edits: String,
@@ -36,7 +36,7 @@ struct Adoption {
     problems: Vec<Problem>,
 }
 
-/// Looks, edits, and answers as `drift` would now. A dry run edits nothing and answers as `drift` does.
+/// Reads, edits, and then answers like `drift`. A dry run edits nothing and answers like `drift`.
 pub(super) async fn run(
     args: &PlanningArgs,
     dry_run: bool,
@@ -162,7 +162,7 @@ async fn adopt(args: &PlanningArgs, dry_run: bool, run: &mut Run) -> Result<Adop
     })
 }
 
-/// The configuration with what differs adopted.
+/// The configuration with the differences adopted.
 fn adopt_differences(
     config: &Config,
     plan: &Plan,
@@ -193,7 +193,7 @@ fn adopt_differences(
     config.adopt(&differing, as_of)
 }
 
-/// The text of a file after the edits, byte order mark and all, unless it is no longer what was read.
+/// The text of a file after the edits, including a byte order mark, unless the file changed since it was read.
 fn edited_text(old: &Source, new: &Source) -> Result<String, CommandError> {
     const BOM: &str = "\u{feff}";
     let error = |reason: String| {

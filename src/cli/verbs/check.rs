@@ -1,7 +1,7 @@
-//! `check`: is the configuration valid, and does what it declares hold to its policies, without asking the service.
+//! `check`: checks the configuration and its policies without the service.
 //!
-//! Owns the verb. What depends on tags, or on which groups an instance is in, is decided on an inventory where one is given
-//! and named where none is. Does not connect to anything.
+//! Owns the verb. Policies that depend on tags or groups are decided with an inventory, and named as undecided without one.
+//! Does not connect to anything.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -142,12 +142,12 @@ fn undecided_note(ids: &[String]) -> String {
     )
 }
 
-/// What the configuration asks of the instances of an inventory.
+/// The configuration, resolved for the instances of an inventory.
 struct CheckedFleet {
     desired: Desired,
     instances: BTreeMap<InstanceId, Instance>,
     rules: BTreeMap<InstanceId, LiveFirewall>,
-    /// Where the configuration looks and the inventory does not.
+    /// The sites of the configuration that the inventory does not cover.
     unlisted: BTreeMap<Site, Unreadable>,
 }
 
@@ -173,7 +173,7 @@ impl CheckedFleet {
         missing.into_iter().chain(unlisted)
     }
 
-    /// What the policies say of the instances, and of tables that take none of them.
+    /// The findings of the policies on the instances, and on tables without an instance.
     fn findings(&self, declared: Findings) -> Findings {
         let live = |id: &InstanceId| {
             let wanted = self.desired.instances.get(id)?;
@@ -217,7 +217,7 @@ impl CheckedFleet {
         text
     }
 
-    /// Instances that are missing and that nothing declares, for the formats that know no text.
+    /// The missing and the undeclared instances, for the formats without text.
     fn problems(&self) -> impl Iterator<Item = Problem> {
         let missing = |Missing { name, origin, hint }: &Missing| Problem {
             file: Some(origin.file.to_string()),

@@ -1,6 +1,6 @@
-//! `completions` and `man`: what a shell and a reader of manuals need to know of the command line.
+//! `completions` and `man`: the command line for shells and manuals.
 //!
-//! Owns the two verbs. Both are made from the arguments themselves, so they cannot say anything else.
+//! Owns the two verbs. Both are generated from the definition of the arguments, so they cannot differ from it.
 
 use std::fs;
 use std::path::PathBuf;

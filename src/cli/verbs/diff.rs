@@ -1,8 +1,8 @@
 //! `diff`: who gains and who loses access between two documents, offline.
 //!
-//! Owns the verb and the pairing of instances. What two configurations say of instances that are not known is compared by
-//! their selectors. Does not connect to anything, and to call equal what it could not read or decide, or what a doubtful
-//! entry leaves open.
+//! Owns the verb and the pairing of instances. The statements of two configurations about unknown instances are compared by
+//! their selectors. Does not connect to anything, and does not call documents equal that it could not read or decide, or
+//! that have doubtful entries.
 
 mod groups;
 mod statements;
@@ -60,7 +60,7 @@ pub(super) struct DiffArgs {
     as_of: Option<OffsetDateTime>,
 }
 
-/// What would decide most of what is undecided.
+/// The hint for undecided statements.
 const HINT: &str =
     "give the instances with `--inventory`: a file, or git:REV:PATH for that of another revision";
 
@@ -74,7 +74,7 @@ struct DiffResult {
     names: [Names; 2],
     problems: Vec<json::Problem>,
     notes: BTreeSet<String>,
-    /// How the sides differ in what may be granted for a time.
+    /// The difference of `[grants]`.
     grants: Vec<String>,
     exit: Exit,
 }
@@ -225,7 +225,7 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<DiffResult, RunError> {
     })
 }
 
-/// Adds what could not be decided to `problems`, and prints it.
+/// Adds undecided statements to `problems`, and prints them.
 fn report_undecided(
     all: &[Compared],
     hint: Option<&str>,
@@ -252,7 +252,7 @@ fn report_undecided(
     }
 }
 
-/// Compares what both sides say of each instance that is known; adds to `problems` those that cannot be compared.
+/// Compares the rules of each known instance; adds those that cannot be compared to `problems`.
 fn known_instances(
     before: &mut Document,
     after: &mut Document,
@@ -288,7 +288,7 @@ fn known_instances(
     Ok(instances)
 }
 
-/// What is not certain, because an entry of a side is in doubt.
+/// The note on doubtful entries of either document.
 fn doubt_messages(all: &[Compared]) -> Vec<String> {
     let messages =
         |compared: &Compared| {
@@ -347,7 +347,7 @@ fn plan(opened: &OpenedDocument) -> Option<&Plan> {
     }
 }
 
-/// What a configuration calls accounts, by their ids.
+/// The account names of a configuration, by their ids.
 fn accounts(opened: &OpenedDocument) -> BTreeMap<&str, &str> {
     match &opened.content {
         Content::Config(config) => config.account_names(),
@@ -447,7 +447,7 @@ fn narrow(
     Ok(())
 }
 
-/// One instance, and what each document says of it.
+/// One instance, with its rules in each document.
 type Pair = (Option<InstanceId>, [InstanceRulesResult; 2]);
 
 /// Pairs instances by region and name. One that only one document has is compared with a firewall that lets nobody in, or,
@@ -507,7 +507,7 @@ fn pairs(
         .collect())
 }
 
-/// Rules of which it is not said, as those of an instance like the one that they are compared with.
+/// The rules of an unnamed instance, for the address families of the instance that they are compared with.
 fn with_family_of(rules: &LiveFirewall, other: &InstanceRulesResult) -> DocumentFirewall {
     let family = other
         .as_ref()
@@ -515,7 +515,7 @@ fn with_family_of(rules: &LiveFirewall, other: &InstanceRulesResult) -> Document
     DocumentFirewall::of_live(rules, family)
 }
 
-/// The rules of the instances that are known.
+/// The rules of the known instances.
 fn live_rules(context: ResolveContext<'_>) -> BTreeMap<InstanceId, InstanceRulesResult> {
     match (context.inventory, context.plan) {
         (Some(inventory), _) => documents::live_firewalls(inventory, context.accounts),
@@ -532,7 +532,7 @@ fn live_rules(context: ResolveContext<'_>) -> BTreeMap<InstanceId, InstanceRules
     }
 }
 
-/// The one instance of a document that is compared with rules that say of no instance.
+/// The only instance of a document that is compared with the rules of an unnamed instance.
 fn only_instance(
     document: &mut Document,
     named: &OpenedDocument,

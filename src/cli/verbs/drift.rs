@@ -1,4 +1,4 @@
-//! `drift`: like `plan`, but its answer is the exit code: in sync, differs, or could not look.
+//! `drift`: like `plan`, but the answer is the exit status: in sync, different, or unreadable.
 //!
 //! Owns the verb. Does not write to the service; `adopt` writes to the configuration.
 

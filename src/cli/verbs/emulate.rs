@@ -1,6 +1,6 @@
 //! `emulate`: serves the Lightsail API on loopback.
 //!
-//! Owns the verb. What the API answers is `emulator`'s; the same server for one verb is `embedded`'s.
+//! Owns the verb. Does not implement the API, which `emulator` does; the server within one verb is in `embedded`.
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
@@ -89,8 +89,7 @@ impl TypedValueParser for QuirkParser {
     }
 }
 
-/// This text as clap hands out help: for stdout, with exit code 0 and without a word before it. Only a command that is
-/// asked for its help makes such an error.
+/// This text as the help of clap: for stdout, with exit status 0 and without a prefix. Only `--help` makes such an error.
 fn help_error(text: String) -> clap::Error {
     clap::Command::new("help")
         .override_help(text)
@@ -178,7 +177,7 @@ fn options(args: &EmulateArgs) -> Result<Options, CommandError> {
     Ok(options)
 }
 
-/// Said on stderr, since stdout has the address and nothing else.
+/// Printed on stderr, because stdout has only the address.
 fn write_warning(message: &str) {
     let style = anstyle::AnsiColor::Yellow.on_default().bold();
     let _ = writeln!(

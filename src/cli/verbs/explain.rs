@@ -1,4 +1,4 @@
-//! `explain`: whether somebody gets in, live and as declared, and because of which rule; on one instance, or where.
+//! `explain`: whether a source has access, live and as declared, and by which rule; on one instance or on all.
 //!
 //! Owns the verb. Does not write.
 
@@ -156,7 +156,7 @@ async fn explain(args: &ExplainArgs, run: &mut Run) -> Result<ExplainResult, Run
     Ok(render_answers(args, &answers))
 }
 
-/// The instances that the question is about.
+/// The instances of the question.
 fn requested_instances<'a>(
     args: &ExplainArgs,
     live: &'a Live,
@@ -195,7 +195,7 @@ fn requested_instances<'a>(
     Ok(live.instances.keys().filter(|id| selected(id)).collect())
 }
 
-/// Everything that is known of an instance, as far as the question goes.
+/// The data of an instance that the question needs.
 struct ExplainedInstance<'a> {
     id: &'a InstanceId,
     live: Result<DocumentFirewall, Unreadable>,
@@ -270,7 +270,7 @@ impl<'a> ExplainedInstance<'a> {
     }
 }
 
-/// The answer in each form. What could not be read is told on stderr too.
+/// The answer in each form. Unreadable instances are also printed on stderr.
 fn render_answers(args: &ExplainArgs, answers: &Answers<'_>) -> ExplainResult {
     let unread = answers
         .all
@@ -321,9 +321,9 @@ fn render_answers(args: &ExplainArgs, answers: &Answers<'_>) -> ExplainResult {
     }
 }
 
-/// What is asked for.
+/// The question.
 struct Question {
-    /// What `--to` says, as a rule would spell it.
+    /// The ports of `--to`.
     port: Option<String>,
     to: Vec<Key>,
     /// `None` is everyone.
@@ -360,7 +360,7 @@ impl Question {
         Ok(Self { port, to, from })
     }
 
-    /// The packets that are asked for. Everyone has every alias that either side names.
+    /// The packets of the question. `everyone` includes every alias in the live and in the declared rules.
     fn access(
         &self,
         live: Option<&LiveFirewall>,

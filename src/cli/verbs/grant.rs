@@ -1,6 +1,6 @@
-//! `grant`: opens a port for a time, and remembers when it must be closed.
+//! `grant`: opens a port for a time, and records when it must be closed.
 //!
-//! Owns the verb, and the way from what was asked for to a lease. What is opened and how is decided by the plan.
+//! Owns the verb, and the conversion of its arguments to a lease. Does not decide the calls; the plan does.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -30,10 +30,10 @@ use crate::model::{InstanceId, Key, instant};
 use crate::render::grants::{self, Grants};
 use crate::render::sanitize;
 
-/// The shortest time: nothing is opened right before an end, and to get there takes a while too.
+/// The shortest duration: opening a port takes some seconds.
 const SHORTEST: Duration = MIN_REMAINING.saturating_mul(2);
 
-/// What is to be granted.
+/// The arguments of a grant.
 #[derive(Args, Debug)]
 pub(super) struct GrantRequest {
     /// Instance: NAME, REGION/NAME or ACCOUNT/REGION/NAME
@@ -132,7 +132,7 @@ pub(super) async fn run(
     })
 }
 
-/// What ended a run that a signal was to stop, with the exit code of the signal.
+/// The error of a run that a signal stopped, with the exit status of the signal.
 pub(super) fn with_signal_exit(error: RunError, signal: Option<Signal>) -> RunError {
     match (error, signal) {
         (RunError::Command(error), Some(signal)) => RunError::Command(CommandError {
@@ -143,20 +143,20 @@ pub(super) fn with_signal_exit(error: RunError, signal: Option<Signal>) -> RunEr
     }
 }
 
-/// What is said where a signal comes before the first write.
+/// The message if a signal arrives before the first write.
 pub(super) const NOTHING_WRITTEN: &str = "interrupted before anything was written";
 
 /// A lease whose rules are open.
 pub(super) struct NewGrant {
     pub(super) id: InstanceId,
     pub(super) lease: Lease,
-    /// Those whose place it took.
+    /// The leases that it replaces.
     pub(super) replaced: Vec<LeaseId>,
-    /// Whether all is as it was besides.
+    /// The exit status: partial if something else changed at the same time.
     exit: Exit,
 }
 
-/// What is open until when, and why.
+/// The open access, its end, and the reason.
 pub(super) fn granted_line(id: &InstanceId, lease: &Lease) -> String {
     let reason = if lease.why.is_empty() {
         String::new()
@@ -167,7 +167,7 @@ pub(super) fn granted_line(id: &InstanceId, lease: &Lease) -> String {
     sanitize(&format!("{lease} is open on {id} until {until}{reason}"))
 }
 
-/// Grants it: judges, writes the tag, opens, and proves.
+/// Grants it: checks it, writes the tag, opens the ports, and verifies the result.
 pub(super) async fn make_grant(
     request: &GrantRequest,
     fleet: &mut Fleet,

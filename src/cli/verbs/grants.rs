@@ -1,4 +1,4 @@
-//! `grants`: who may reach what, where, until when and why.
+//! `grants`: lists the granted access, with end and reason.
 //!
 //! Owns the verb. Does not write.
 

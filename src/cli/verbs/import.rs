@@ -1,6 +1,6 @@
-//! `import`: a configuration that says what is live, to begin with.
+//! `import`: prints a configuration that declares the live rules.
 //!
-//! Owns the verb. Does not write to the service, and to declare what could not be read.
+//! Owns the verb. Does not write to the service, and does not declare rules that it could not read.
 
 use clap::Args;
 
@@ -82,7 +82,7 @@ pub(super) async fn run(
         .write(run, &text, problems, Exit::highest(&exits), output)
 }
 
-/// The number of rules of which `check` says that another rule opens all of it.
+/// The number of rules that `check` reports as redundant.
 fn redundant_rules(text: &str) -> usize {
     let source = config::Source::new("firewall.toml", text.to_owned());
     let Ok(config) = config::parse(vec![source]) else {

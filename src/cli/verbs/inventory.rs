@@ -1,7 +1,7 @@
 //! `inventory`: a snapshot of instances and their rules, as the service spells them.
 //!
-//! Owns the verb, and the look at a fleet that needs no configuration. Does not write to the service, and to take what
-//! could not be read for empty: the rules are `null` then, the region is left out, and the run exits with 6.
+//! Owns the verb, and the reading of a fleet without a configuration. Does not write to the service, and does not take
+//! unreadable rules for empty: they are `null`, an unreadable region is left out, and the run exits with 6.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ pub(super) struct InventoryArgs {
     survey: SurveyArgs,
 }
 
-/// What a verb needs that looks at a fleet without a configuration.
+/// The arguments of a verb that reads a fleet without a configuration.
 #[derive(Args, Debug)]
 #[command(mut_arg("target", |arg| arg.help("As SELECTOR; repeatable")))]
 pub(super) struct SurveyArgs {
@@ -58,19 +58,19 @@ pub(super) struct SurveyArgs {
     pub(super) out: Option<PathBuf>,
 }
 
-/// A fleet as it was seen.
+/// A fleet that was read.
 pub(super) struct Survey {
-    /// Every region that was asked for.
+    /// The requested regions.
     pub(super) regions: BTreeSet<String>,
-    /// The accounts that the configuration names.
+    /// The accounts of the configuration.
     pub(super) accounts: BTreeMap<String, Account>,
-    /// Sites of which every instance was listed.
+    /// The sites that were listed completely.
     listed: Vec<Site>,
-    /// Sites that could not be listed in full.
+    /// The sites that were not listed completely.
     pub(super) sites_unreadable: BTreeMap<Site, Unreadable>,
-    /// Every instance that was listed.
+    /// The listed instances.
     pub(super) instances: BTreeMap<InstanceId, Instance>,
-    /// The rules of those that were selected, as they are spelled.
+    /// The rules of the selected instances, in their live spelling.
     pub(super) rules: BTreeMap<InstanceId, Result<Vec<PortState>, Unreadable>>,
 }
 
@@ -121,7 +121,7 @@ impl SurveyArgs {
         })
     }
 
-    /// Where to look, and how to reach the accounts that have a name.
+    /// The sites to read, and the connection to named accounts.
     async fn sites(&self) -> Result<(Vec<Site>, BTreeMap<String, Account>), RunError> {
         if let Some(path) = &self.config {
             let config = config::load(path)?;
@@ -142,7 +142,7 @@ impl SurveyArgs {
         ))
     }
 
-    /// The regions to look at: the flag, else all of the file that stands for the service, else the environment.
+    /// The regions to read: from the flag, or else all regions of the inventory file, or else from the environment.
     async fn regions(&self) -> Result<BTreeSet<String>, CommandError> {
         if !self.connection.region.is_empty() {
             return Ok(self.connection.region.iter().cloned().collect());
@@ -167,7 +167,7 @@ impl SurveyArgs {
         self.snapshot.inventory.as_deref()
     }
 
-    /// Hands the result over, to stdout or to the file, with the reports.
+    /// Writes the result to stdout or to the file, with the reports.
     pub(super) fn write(
         &self,
         run: &mut Run,
@@ -189,7 +189,7 @@ impl SurveyArgs {
 }
 
 impl Survey {
-    /// Done, or that something could not be read.
+    /// The exit status: done, or something is unreadable.
     pub(super) fn exit(&self) -> Exit {
         let has_unreadable = self.rules.values().any(Result::is_err);
         if has_unreadable || !self.sites_unreadable.is_empty() {
@@ -198,7 +198,7 @@ impl Survey {
         Exit::Done
     }
 
-    /// What could not be read, and why.
+    /// The unreadable sites and instances, with reasons.
     pub(super) fn problems(&self) -> Vec<Problem> {
         let regions = self.sites_unreadable.iter().map(|(region, unreadable)| {
             (

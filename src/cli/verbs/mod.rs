@@ -1,6 +1,6 @@
 //! The verbs, one file each, and the command line that names them.
 //!
-//! **Owns** what may be typed, but for the flags that several verbs share. **Does not** act: each verb does.
+//! **Owns** the command line, except for the flags that several verbs share. **Does not** implement the verbs.
 
 mod adopt;
 mod apply;
@@ -91,7 +91,7 @@ enum Verb {
     Emulate(emulate::EmulateArgs),
 }
 
-/// The formats that a verb has; none where it prints no document of this program.
+/// The formats of a verb; none if it prints no document of this program.
 fn formats(verb: &str) -> &'static [Format] {
     use Format::{Codequality, Github, Html, Json, Markdown, Prometheus, Sarif, Text};
     match verb {
@@ -114,7 +114,7 @@ fn formats(verb: &str) -> &'static [Format] {
     }
 }
 
-/// The command line. A verb takes the flags of output that mean something to it.
+/// The command line. Each verb has the output flags that apply to it.
 pub(super) fn command() -> Command {
     // Help says which variable gives a flag, and not what the variable holds: it may be a secret.
     let hide_values = |command: Command| command.mut_args(|arg| arg.hide_env_values(true));
@@ -140,7 +140,7 @@ pub(super) fn command() -> Command {
 }
 
 impl Cli {
-    /// Runs the verb. Whatever it cannot do is told here.
+    /// Runs the verb, and shows its error.
     pub(super) async fn run(&self, run: &mut Run, output: &Output) -> Exit {
         let ended = match &self.verb {
             Verb::Check(args) => check::run(args, run, output),

@@ -1,4 +1,4 @@
-//! `plan`: what would change, and who gains or loses access.
+//! `plan`: shows the changes, and who gains or loses access.
 //!
 //! Owns the verb. Does not write.
 
@@ -22,7 +22,7 @@ use crate::plan::Plan;
 use crate::policy::CheckedRules;
 use crate::render::text::PlanView;
 
-/// What a verb needs that compares and does not write.
+/// The arguments of a verb that compares and does not write.
 #[derive(Args, Debug)]
 pub(super) struct PlanningArgs {
     #[command(flatten)]
@@ -87,13 +87,13 @@ pub(super) async fn run(args: &PlanArgs, run: &mut Run, output: &Output) -> Resu
 }
 
 impl PlanningArgs {
-    /// The inventory that is read in place of the service, as it was named.
+    /// The inventory file in place of the service.
     pub(super) fn inventory(&self) -> Option<String> {
         let path = self.snapshot.inventory.as_deref()?;
         Some(path.to_string_lossy().into_owned())
     }
 
-    /// Whether live is not what is desired.
+    /// Whether the live rules differ from the desired ones.
     pub(super) fn differs(&self, plan: &Plan) -> bool {
         plan.instances
             .iter()
@@ -101,13 +101,13 @@ impl PlanningArgs {
             || self.fails_on_undeclared(plan)
     }
 
-    /// Whether there are instances that nothing declares, and that is asked for.
+    /// Whether there are undeclared instances, and they count as a difference.
     fn fails_on_undeclared(&self, plan: &Plan) -> bool {
         self.fail_on_undeclared && !plan.undeclared.is_empty()
     }
 }
 
-/// Loads, connects for reading only, and plans. A signal ends it: nothing is in flight that would have to be finished.
+/// Loads the configuration, connects for reading, and makes a plan. A signal ends it at once, because no write is in flight.
 pub(super) async fn make_plan(
     args: &PlanningArgs,
     consent: &ConsentArgs,

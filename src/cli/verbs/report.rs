@@ -1,6 +1,7 @@
-//! `report merge`: the reports of all shards as one, with one exit code.
+//! `report merge`: merges the reports of all shards into one, with one exit status.
 //!
-//! Owns the verb and the exit code of the whole. Offline. Does not answer for a shard that has no report.
+//! Owns the verb and the exit status of the merged report. Does not connect to anything, and does not assume anything about a
+//! shard without a report.
 
 use std::path::PathBuf;
 

@@ -1,6 +1,6 @@
-//! `revoke`: closes what was granted, before its time is over.
+//! `revoke`: ends grants before they expire.
 //!
-//! Owns the verb, and which grants are meant. What is closed and how is decided by the plan.
+//! Owns the verb, and the choice of grants. Does not decide the calls; the plan does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -99,7 +99,7 @@ fn revoked_line(Grant { instance, judged }: &Grant) -> String {
     }
 }
 
-/// Ends what is meant, instance by instance. What cannot be ended is told, and the rest is ended all the same.
+/// Ends the chosen grants, instance by instance. Failures are reported, and do not stop the others.
 async fn revoke_all(
     args: &RevokeArgs,
     fleet: &mut Fleet,
@@ -183,7 +183,7 @@ pub(super) async fn revoke(
     })
 }
 
-/// The grants that are meant.
+/// The chosen grants.
 async fn selected_grants(args: &RevokeArgs, fleet: &Fleet) -> Result<Vec<Grant>, RunError> {
     let all = fleet.grants()?.grants;
     if args.all {

@@ -1,7 +1,7 @@
-//! `rollback`: an ordinary plan back to what was before a run, from the receipt of that run.
+//! `rollback`: a plan that undoes a run, from the receipt of that run.
 //!
-//! Owns the verb. Does not write: the plan is shown and, with `--out`, kept for `apply`, so every guard applies. A
-//! configuration is only asked for its guards and its policies; what comes back stands in the receipt alone.
+//! Owns the verb. Does not write: the plan is shown and, with `--out`, saved for `apply`, so every guard applies. A
+//! configuration provides only guards and policies; the rules come from the receipt alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -76,11 +76,11 @@ pub(super) async fn run(
     Ok(show_plan(output, run, planned, differs, &text))
 }
 
-/// What nobody can tell of a receipt.
+/// The note that a receipt is not signed.
 const UNSIGNED: &str =
     "a receipt is not signed: whoever can write the file decides what the way back opens";
 
-/// What the way back opens, before anything else is said.
+/// The access that the plan opens, which is printed first.
 fn openings_text(plan: &Plan) -> String {
     let mut text = format!("note: {UNSIGNED}\n");
     let before = text.len();
@@ -111,7 +111,7 @@ fn accounts_of(
     })
 }
 
-/// Keeps what is asked for of a receipt. Each name must be that of something in it.
+/// Keeps the selected instances of a receipt. Each selector must match one of them.
 fn narrow(
     receipt: &mut Receipt,
     connection: &ConnectionArgs,

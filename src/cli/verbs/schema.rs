@@ -1,6 +1,6 @@
-//! `schema`: the JSON Schema of what other programs read.
+//! `schema`: prints the JSON Schema of a document.
 //!
-//! Owns the verb. The schemas are `render`'s.
+//! Owns the verb. Does not define the schemas; `render` does.
 
 use clap::{Args, ValueEnum};
 

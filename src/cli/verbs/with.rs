@@ -1,4 +1,4 @@
-//! `with`: grants, runs a command, and revokes, whatever becomes of the command.
+//! `with`: grants, runs a command, and revokes, whether or not the command succeeds.
 //!
 //! Owns the verb: the life of the command, the signals that are passed on to it, and its exit code. If this process is
 //! killed itself, the grant ends by its tag.
@@ -25,16 +25,16 @@ use crate::cli::streams::{write_error, write_status};
 use crate::cli::unconfirmed::ReceiptsArgs;
 use crate::model::{Code, instant};
 
-/// How long a port may take to answer once the API says that it is open. The packet filter follows within seconds.
+/// The timeout for a port to respond after the API says that it is open. The packet filter follows within seconds.
 const PORT_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// How long one attempt to connect may take.
+/// The timeout of one attempt to connect.
 const ATTEMPT: Duration = Duration::from_secs(3);
 
-/// How often it is tried to revoke, since nobody may be there to try again.
+/// The number of attempts to revoke, because nobody may be there to try again.
 const ATTEMPTS: u32 = 3;
 
-/// What a shell says of a command that cannot be run.
+/// The exit status of a shell for a command that cannot be run.
 const NOT_FOUND: u8 = 127;
 
 #[derive(Args, Debug)]
@@ -206,7 +206,7 @@ fn exit_from_code(code: Option<i32>) -> Exit {
     }
 }
 
-/// Lets the command decide how it ends. What a terminal sends it sends to the whole group, so the command has it already.
+/// Lets the command handle a signal. A terminal sends signals to the whole process group, so the command has it already.
 #[cfg(unix)]
 fn forward_signal(child: &Child, signal: Signal) {
     use rustix::process::{self, Pid, kill_process};

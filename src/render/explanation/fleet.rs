@@ -25,7 +25,7 @@ pub fn text(answers: &Answers<'_>) -> String {
     text
 }
 
-/// Instances of which the same is said but for the places of their rules, whoever is open to more people first.
+/// Instances with the same answer except for the locations of their rules, the most open ones first.
 pub(in crate::render) fn groups<'a>(answers: &'a Answers<'a>) -> Vec<Vec<&'a Explanation<'a>>> {
     let mut groups: BTreeMap<(u8, u8, String), Vec<&Explanation<'_>>> = BTreeMap::new();
     let rank = |allowed: Option<Allowed>| match allowed {
@@ -44,7 +44,7 @@ pub(in crate::render) fn groups<'a>(answers: &'a Answers<'a>) -> Vec<Vec<&'a Exp
     groups.into_values().collect()
 }
 
-/// How many instances there are of each answer, as far as live rules go.
+/// The number of instances of each answer, for live rules.
 pub(in crate::render) fn summary(answers: &Answers<'_>) -> String {
     let live = |is: Option<Allowed>| {
         answers

@@ -11,14 +11,14 @@ use super::Finding;
 use crate::render::json::Run;
 use crate::strings::hex;
 
-/// What a configuration is called unless it was named.
+/// The name of a configuration without a name.
 const DEFAULT_CONFIG: &str = "firewall.toml";
 
 /// A finding, and what a scanner knows it by.
 pub(in crate::render) struct Alert<'a> {
-    /// What was found.
+    /// The message.
     pub(in crate::render) finding: &'a Finding,
-    /// Where it is shown: a scanner shows nothing without a place.
+    /// Its location: scanners show nothing without one.
     pub(in crate::render) file: &'a str,
     /// Unique in its run, and the same in the next one.
     pub(in crate::render) fingerprint: String,
@@ -52,7 +52,7 @@ pub(in crate::render) fn config<'a>(run: &Run<'a>) -> &'a str {
     }
 }
 
-/// Which one it is, whatever line it is on; `nth` tells apart those that read alike.
+/// Its identity, independent of the line; `nth` distinguishes equal ones.
 pub(in crate::render) fn fingerprint(same: [&str; 3], nth: usize) -> String {
     let mut hash = Sha256::new();
     for part in same {

@@ -158,7 +158,7 @@ impl ViolationGroup<'_> {
         on.collect()
     }
 
-    /// What gets in and should not, or should and does not: at most so many lines.
+    /// The forbidden or missing access, in a limited number of lines.
     pub(in crate::render) fn access(&self, most: usize) -> Vec<String> {
         let diff = Diff {
             gained: self.violation.access.clone(),
@@ -182,7 +182,7 @@ fn level(violation: &Violation) -> Level {
     }
 }
 
-/// What it does to the plan.
+/// The consequence for the plan.
 pub(in crate::render) fn violation_prefix(violation: &Violation) -> &'static str {
     if violation.is_refusal() {
         "refused by"
@@ -191,7 +191,7 @@ pub(in crate::render) fn violation_prefix(violation: &Violation) -> &'static str
     }
 }
 
-/// How it came to be there.
+/// The origin of the violation.
 pub(in crate::render) fn occurrence(seen: Occurrence) -> &'static str {
     match seen {
         Occurrence::Introduced => "introduced by this plan",

@@ -55,7 +55,7 @@ fn entry(part: &Part, group: &Group) -> Markup {
 }
 
 impl Weight {
-    /// The class of what it is said of; the section has it for its name, too.
+    /// The CSS class of its subject, which is also the name of the section.
     pub(super) fn class(self) -> &'static str {
         match self {
             Self::Wider => "wider",

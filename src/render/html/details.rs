@@ -1,4 +1,4 @@
-//! What the table has no room for: the rules of each instance with their reasons, and what no instance has.
+//! The details below the table: the rules of each instance with their reasons, and data of no single instance.
 //!
 //! Owns the sections below the table. Does not leave out an instance of the plan.
 
@@ -58,7 +58,7 @@ fn live_keys(live: &LiveFirewall) -> Vec<Key> {
     live.firewall().keys().chain(doubtful).collect()
 }
 
-/// What becomes of an instance, or became of it.
+/// The planned change of an instance, or its result.
 fn state(plan: &InstancePlan, run: &Run<'_>) -> String {
     if let Some(result) = result(plan, run) {
         let status = result.outcome.status().to_string();
@@ -205,7 +205,7 @@ fn notes(notes: &[Note]) -> Markup {
     }
 }
 
-/// What no instance of the plan has: instances that are not declared, and what there is to know of all.
+/// The undeclared instances, and the notes about all instances.
 pub(super) fn rest(plan: &Plan) -> Markup {
     let named = |ids: Vec<&InstanceId>| -> Vec<ComparisonSubject> {
         ids.into_iter()
@@ -250,7 +250,7 @@ pub(super) fn rest(plan: &Plan) -> Markup {
     }
 }
 
-/// What environment variables did to the run.
+/// The effects of environment variables.
 pub(super) fn environment(notes: &[String]) -> Markup {
     html! {
         @if !notes.is_empty() {

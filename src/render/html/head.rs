@@ -1,4 +1,4 @@
-//! The head of a page: what it says in a sentence, the numbers that lead to its sections, and where it comes from.
+//! The head of a page: a summary, the numbers that link to its sections, and its origin.
 //!
 //! Owns the order of these. Does not count anything.
 
@@ -8,7 +8,7 @@ use super::{code, joined, prose};
 use crate::render::json::Run;
 use crate::render::words::{minute, sanitize};
 
-/// What stands above the sections.
+/// The part above the sections.
 pub(super) struct Head<'a> {
     pub(super) verb: &'a str,
     pub(super) headline: &'a str,
@@ -20,7 +20,7 @@ pub(super) struct Head<'a> {
 /// A number that leads to a section: the anchor, what it counts, how many, and its class.
 pub(super) type Tile = (&'static str, &'static str, String, &'static str);
 
-/// Where a page comes from: a name, and what there is to say.
+/// An entry of the origin of a page: name and text.
 pub(super) type Fact = (&'static str, Markup);
 
 impl Head<'_> {

@@ -29,7 +29,7 @@ pub(super) struct Column {
     pub(super) services: Vec<Service>,
 }
 
-/// What people call a service, and its part of the space of packets.
+/// The name of a service, and its part of the space of packets.
 pub(super) struct Service {
     pub(super) name: String,
     /// The keys, where the name does not say them.
@@ -38,7 +38,7 @@ pub(super) struct Service {
     pub(super) area: Vec<(Atom, u16, u16)>,
 }
 
-/// How much a service is spoken of.
+/// The number of mentions of a service.
 #[derive(Default)]
 struct ServiceUsage {
     keys: BTreeSet<Key>,
@@ -49,7 +49,7 @@ struct ServiceUsage {
 /// An instance, with what is on both sides.
 pub(super) struct Row<'a> {
     pub(super) subject: ComparisonSubject,
-    /// What becomes of it, or how it is.
+    /// The change of the instance, or its state.
     pub(super) state: String,
     /// Whether there is nothing to see.
     pub(super) is_quiet: bool,
@@ -58,18 +58,18 @@ pub(super) struct Row<'a> {
     pub(super) after: Reach,
     /// Every use of a key on either side, and whether its sources change.
     pub(super) keys: Vec<(Key, bool)>,
-    /// What is against a policy here.
+    /// The policy violations of this cell.
     pub(super) against: Vec<(&'a str, &'a [Exposed])>,
 }
 
 impl Row<'_> {
-    /// Who certainly gets in on both sides.
+    /// The sources with certain access on both sides.
     fn kept(&self) -> Vec<Exposed> {
         let both = self.before.certain.intersection(&self.after.certain);
         both.boxes(self.after.family)
     }
 
-    /// Whether the table says the same of both.
+    /// Whether both have the same row.
     fn has_same_cells(&self, other: &Self) -> bool {
         self.before == other.before
             && self.after == other.after
@@ -154,7 +154,7 @@ impl Instances {
         }
     }
 
-    /// Which rows are shown; a style sheet is enough for that.
+    /// The choice of rows, which needs only a style sheet.
     fn filter_controls(&self) -> Markup {
         let groups = &self.differing.groups;
         let ways = self.labels.directions((), ());

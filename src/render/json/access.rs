@@ -17,7 +17,7 @@ use crate::exposure::{Compared, ComparedDocument, ComparisonSubject, Doubtful, E
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(in crate::render) struct ComparisonDoc<'a> {
     instances: Vec<InstanceDoc<'a>>,
-    /// How the two sides differ in what may be granted for a time; left out where they do not.
+    /// The difference of what may be granted for a time; left out if there is none.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     grants: &'a [String],
 }

@@ -17,7 +17,7 @@ use crate::policy::{Refusal, Violation};
 use crate::render::cost::Cost;
 use crate::render::facts::{Calls, Expiring, LastChange};
 
-/// A report. What a run wrote borrows from its plan, what is read has its own.
+/// A report. A report of this run borrows from its plan; a report that is read owns its data.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -31,7 +31,7 @@ pub(in crate::render) struct Document<'a> {
     pub(in crate::render) version: u32,
     pub(in crate::render) tool: Cow<'a, str>,
     pub(in crate::render) verb: Cow<'a, str>,
-    /// The part of the fleet that was looked at; left out where it is the whole.
+    /// The shard of the fleet; left out if it is the whole fleet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::render) shard: Option<Shard>,
     /// In a report that was joined from those of shards: how each of them ended.
@@ -45,7 +45,7 @@ pub(in crate::render) struct Document<'a> {
     /// Why the run could not go on.
     pub(in crate::render) error: Option<Cow<'a, Problem>>,
     pub(in crate::render) problems: Cow<'a, [Problem]>,
-    /// What the guards refuse; then nothing is written.
+    /// The refusals of guards; if there are any, nothing is written.
     pub(in crate::render) refusals: Cow<'a, [Refusal]>,
     /// Policies that do not hold. One of severity `deny` that is `introduced` stands in the way of the plan; then nothing is
     /// written.
@@ -65,16 +65,16 @@ pub(in crate::render) struct Document<'a> {
     #[cfg_attr(test, schemars(with = "Vec<pairs::Pair<Site, Unreadable>>"))]
     pub(in crate::render) regions_unreadable: Cow<'a, [(Site, Unreadable)]>,
     pub(in crate::render) missing: Cow<'a, [Missing]>,
-    /// Instances of a plan file that it does not change, which were not looked at when it was carried out.
+    /// Instances of a plan file that it does not change, which were not read when it was applied.
     pub(in crate::render) not_planned: Cow<'a, [InstanceId]>,
     pub(in crate::render) undeclared: Cow<'a, [Undeclared]>,
     /// Rules that end within 14 days, each once.
     pub(in crate::render) expiring: Cow<'a, [Expiring]>,
     /// The calls that were made, by action; each attempt counts.
     pub(in crate::render) api_calls: Cow<'a, [Calls]>,
-    /// What concerns no single instance.
+    /// Problems that concern no single instance.
     pub(in crate::render) notes: Cow<'a, [Note]>,
-    /// What carrying out the plan takes; null where nothing is known of it.
+    /// The cost of applying the plan; null if it is unknown.
     pub(in crate::render) needed: Option<Needed>,
     /// Instances whose rules were seen in a list and nowhere else.
     pub(in crate::render) seen_in_bulk: Vec<Cow<'a, InstanceId>>,
@@ -113,7 +113,7 @@ impl Reported<'_> {
     }
 }
 
-/// How a shard ended.
+/// The outcome of a shard.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -124,7 +124,7 @@ pub(in crate::render) struct ShardEnd {
     pub(in crate::render) exit_code: Option<u8>,
 }
 
-/// What carrying out a plan takes.
+/// The cost of applying a plan.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -147,7 +147,7 @@ impl Needed {
         }
     }
 
-    /// Shards work side by side, each with its share of the rates, so that the slowest says how long it takes.
+    /// Shards run concurrently, each with its share of the rates, so the slowest determines the time.
     pub(in crate::render) fn add(&mut self, other: Self) {
         self.writes = self.writes.saturating_add(other.writes);
         self.reads = self.reads.saturating_add(other.reads);
@@ -155,7 +155,7 @@ impl Needed {
     }
 }
 
-/// How many of each a report lists.
+/// The number of each kind in a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -175,7 +175,7 @@ pub(in crate::render) struct Summary {
     pub(in crate::render) not_planned: usize,
     pub(in crate::render) undeclared: usize,
     pub(in crate::render) calls: usize,
-    /// How many writes were sent that were or may have been accepted; null where nothing was tried.
+    /// The number of writes that were or may have been accepted; null if nothing was applied.
     pub(in crate::render) writes: Option<usize>,
 }
 

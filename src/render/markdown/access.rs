@@ -1,4 +1,4 @@
-//! Who gains and who loses access, as tables of instances to which the same happens.
+//! Gained and lost access, as tables of instances with the same change.
 //!
 //! Owns the tables and their short forms. Does not drop an opening: the shortest form counts them all.
 
@@ -11,7 +11,7 @@ use super::{Detail, NAMED, code, folded};
 use crate::exposure::ComparisonSubject;
 use crate::render::access::{Group, Part, Weight, is_everyone, subjects};
 
-/// A table for each part. What only closes is folded, and where it is to be short it is counted, as is what is in doubt.
+/// A table for each part. Closed access is folded; in a short comment it is counted, as doubtful access is.
 pub(super) fn parts(out: &mut String, parts: &[Part], detail: Detail) {
     for part in parts {
         let words = part.words;

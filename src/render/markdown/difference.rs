@@ -93,7 +93,7 @@ fn opens_to_everyone(comparison: &Comparison<'_>) -> bool {
     lines.any(|line| is_everyone(&line.to_string()))
 }
 
-/// What does not differ, and what else there is to know.
+/// The number of equal instances, and the notes.
 fn write_rest(out: &mut String, comparison: &Comparison<'_>) {
     let equal = comparison.all.iter().filter(|compared| compared.is_equal());
     let equal: Vec<ComparisonSubject> = equal.map(|compared| compared.subject.clone()).collect();

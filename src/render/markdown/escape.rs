@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use crate::render::words::sanitize;
 
-/// What GitHub and GitLab take for the beginning of a mention, of a reference or of a picture.
+/// The characters that begin a mention, a reference or a picture on GitHub and GitLab.
 const MARKS: [char; 8] = ['@', '#', '!', '$', '%', '~', '&', ':'];
 
 /// A sentence fragment; what it has in backticks is shown as code.

@@ -1,6 +1,6 @@
 //! The answer to `explain` as a comment.
 //!
-//! Owns its layout and its limit: where there is more than a comment holds, the first lines are told and the others counted.
+//! Owns its layout and its limit: if there is more than a comment holds, the first lines are shown and the others counted.
 //! Does not decide what is allowed.
 
 use std::fmt::Write as _;

@@ -1,6 +1,6 @@
 //! The answer to `explain` over many instances as a comment.
 //!
-//! Owns its table and its limit: where there is more than a comment holds, the first rows are told and the others counted.
+//! Owns its table and its limit: if there is more than a comment holds, the first rows are shown and the others counted.
 //! Does not decide what is allowed.
 
 use std::fmt::Write as _;

@@ -50,7 +50,7 @@ pub(super) fn blocks(
         .collect()
 }
 
-/// Instances of which the same is said, by the first of them.
+/// Instances with the same text, by the first of them.
 struct BlockContent<'a> {
     first: &'a InstancePlan,
     changes: Vec<Changed<'a>>,
@@ -109,7 +109,7 @@ fn sorted<'a>(plan: &InstancePlan, mut changes: Vec<Changed<'a>>) -> Vec<Changed
     changes
 }
 
-/// How much a change opens: cells times the share of the address space, so that both families compare.
+/// The size of the opened access: cells times the share of the address space, so that both families are comparable.
 pub(in crate::render) fn severity(exposure: &Diff) -> u128 {
     let share = |exposed: &Exposed| -> u128 {
         let v4 = exposed
@@ -147,7 +147,7 @@ fn heading(instances: &[&InstancePlan], view: PlanView<'_>, width: usize) -> Str
     }
 }
 
-/// What will be done to an instance, or to `each` of several.
+/// The calls for an instance, or for `each` of several.
 fn action_text(instance: &InstancePlan, each: &str, view: PlanView<'_>) -> String {
     let mut what = match &instance.verdict {
         Verdict::Change if view != PlanView::Plan => "differs".to_owned(),
@@ -217,10 +217,10 @@ fn body(all: &BlockContent<'_>, view: PlanView<'_>, width: usize) -> String {
     text
 }
 
-/// Where the text begins behind `still open:`.
+/// The column of the text after `still open:`.
 const STILL_OPEN_COLUMN: usize = 14;
 
-/// What must go and is open through rules that are not ours, with the lines that name it.
+/// The access that is named as absent and stays open by undeclared rules, with the lines that name it.
 fn still_open(text: &mut String, all: &[StillOpen]) {
     for open in all {
         let words = sanitize(&open.to_string());
@@ -233,7 +233,7 @@ fn still_open(text: &mut String, all: &[StillOpen]) {
     }
 }
 
-/// What live entries that cannot be read for certain may let in beside what is certain.
+/// The further access of live entries that cannot be read for certain.
 fn in_doubt(plan: &InstancePlan) -> Vec<Line> {
     if plan.before.is_certain() {
         return Vec::new();
@@ -242,7 +242,7 @@ fn in_doubt(plan: &InstancePlan) -> Vec<Line> {
     Diff::gaining(&doubt, plan.family()).lines().gained
 }
 
-/// Who gains and who loses what, and who may be in now.
+/// The gained, lost and possible access.
 fn access(text: &mut String, plan: &InstancePlan) {
     let lines = plan.exposure.lines();
     let gained = lines.gained.iter().map(|line| ('+', GAIN, line));

@@ -14,13 +14,13 @@ use crate::plan::{Cause, CauseKind, Change};
 use crate::render::words::{count, key, sanitize, source_words, until};
 use crate::render::wrap::{columns, wrap_to};
 
-/// How far from the right edge a place begins that stands beside its rule.
+/// The distance from the right edge at which a location beside its rule begins.
 const PLACE_FROM_RIGHT: usize = 28;
 
-/// Where the sources of a rule begin: sign, key, and two spaces.
+/// The column of the sources of a rule: sign, key, and two spaces.
 const SOURCES_COLUMN: usize = 17;
 
-/// Places of one rule that are told; those beyond them are counted.
+/// The most locations of one rule that are shown; the others are counted.
 const PLACES_SHOWN: usize = 4;
 
 /// A change, and every line of the configuration that has a part in it.
@@ -92,7 +92,7 @@ struct Line<'a> {
     sign: (&'static str, Style),
     key: Key,
     sources: String,
-    /// What comes and what goes, where the line has no room for it.
+    /// The added and removed sources, if they do not fit on the line.
     parts: Vec<(char, Style, Vec<String>)>,
     causes: &'a [&'a Cause],
 }
@@ -136,7 +136,7 @@ fn exchange<'a>(
 }
 
 /// The lines, those that one rule of the configuration is behind one after the other, with its place behind or below them.
-/// What a rule is for is told where it is first named.
+/// The reason of a rule is shown where it is named first.
 fn paragraphs(text: &mut String, lines: Vec<Line<'_>>, width: usize) {
     let mut paragraphs: Vec<Vec<Line<'_>>> = Vec::new();
     for line in lines {

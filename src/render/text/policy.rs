@@ -1,4 +1,4 @@
-//! What the policies say, for people.
+//! The findings of policies, as text.
 //!
 //! Owns the words for a violation. Instances with the same violation share a block, so that a fleet with one mistake
 //! makes one of them. Does not leave a violation out.

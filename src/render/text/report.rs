@@ -1,4 +1,4 @@
-//! What became of a plan, as text: instances that ended alike together, and a summary.
+//! The results of a plan as text: instances with equal results together, and a summary.
 //!
 //! Owns the words for endings, and their order: what is done, what was not begun, and last what asks for attention. Does not
 //! say what was planned.
@@ -11,7 +11,7 @@ use super::{BOLD, CHANGE, GAIN, LOSS, places};
 use crate::plan::{InstanceResult, Outcome, Plan, Report, Verdict};
 use crate::render::words::{count, sanitize};
 
-/// What became of every instance that had calls, ending in a summary line.
+/// The results of every instance with calls, and a summary line.
 pub fn report(report: &Report, plan: &Plan) -> String {
     let mut groups: Vec<(ResultText, Vec<&InstanceResult>)> = Vec::new();
     for result in &report.results {
@@ -80,15 +80,15 @@ fn count_results(report: &Report, is: impl Fn(&InstanceResult) -> bool) -> usize
     report.results.iter().filter(|result| is(result)).count()
 }
 
-/// Whether something was sent and did not end as planned, so that only another look says what is live.
+/// Whether a write was sent and did not end as planned, so that only another read shows the live rules.
 fn is_in_doubt(result: &InstanceResult) -> bool {
     result.writes > 0 && matches!(result.outcome, Outcome::Failed(_))
 }
 
-/// What is said of an instance, but for its name.
+/// The text about an instance, without its name.
 #[derive(PartialEq)]
 struct ResultText {
-    /// Where it stands among the others.
+    /// Its rank among the others.
     rank: u8,
     style: Style,
     words: String,

@@ -1,6 +1,6 @@
-//! From a plan that may be carried out to its report: the receipt, the signals, the confirmation.
+//! The execution of a plan: the receipt, the signals, the confirmation, and the report.
 //!
-//! Owns what surrounds the executor. Does not decide what is written.
+//! Owns the setup of the executor. Does not decide the calls.
 
 use time::OffsetDateTime;
 
@@ -21,10 +21,10 @@ use crate::model::{Code, InstanceId, Site};
 use crate::plan::{InstanceResult, Report};
 use crate::render::sanitize;
 
-/// What became of it.
+/// The result of the execution.
 pub(super) struct Executed {
     pub(super) report: Report,
-    /// The signal that cut it short, as the exit code that it stands for.
+    /// The exit status of the signal that interrupted it.
     pub(super) signal: Option<Exit>,
     /// Whether every line of the receipt was written.
     pub(super) is_receipt_complete: bool,

@@ -1,6 +1,6 @@
-//! The tags of leases that are over, once what they granted is closed.
+//! The removal of the tags of expired leases, once their access is closed.
 //!
-//! **Owns** what is said of them. **Does not** close anything.
+//! **Owns** the messages about them. **Does not** close anything.
 
 use super::prepare::Prepared;
 use crate::apply::leases::{is_done, remove_tags};

@@ -1,6 +1,6 @@
-//! `apply`: carries out a plan file, or plans, shows, asks, and makes it so.
+//! `apply`: applies a plan file, or makes a plan, shows it, asks for consent, and applies it.
 //!
-//! Owns the verb and the question. What is written and how it is proved is decided by the plan and done by the executor.
+//! Owns the verb and the prompt. Does not decide the calls, which the plan does, and does not verify them, which the executor does.
 
 mod confirm;
 mod execute;

@@ -1,6 +1,6 @@
-//! Everything before the first write: a plan made now, or a plan file checked against the live rules.
+//! The steps before the first write: a plan made now, or a plan file checked against the live rules.
 //!
-//! Owns what stops a run while nothing has been written. Does not write.
+//! Owns the conditions that stop a run before anything is written. Does not write.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -26,26 +26,26 @@ use crate::policy;
 use crate::render::cost::Cost;
 use crate::render::text::PlanView;
 
-/// A plan that may be carried out, and what it is for.
+/// A plan that may be applied, with its inputs.
 pub(super) struct Prepared {
     pub(super) connection: Connection,
     pub(super) plan: Plan,
-    /// Until when it may be carried out.
+    /// The end of its validity.
     pub(super) validity: Validity,
     pub(super) scope: receipt::Scope,
-    /// The calls until now, and those to come.
+    /// The calls so far, and those to come.
     pub(super) cost: Cost,
-    /// The digest of the plan file, where there is one.
+    /// The digest of the plan file, if there is one.
     pub(super) digest: Option<String>,
-    /// The tags of the leases that are over and whose access the plan closes, where it is still open.
+    /// The tags of expired leases whose access the plan closes.
     pub(super) ended: BTreeMap<InstanceId, BTreeSet<String>>,
-    /// Whether access may be granted and revoked meanwhile.
+    /// Whether access may be granted and revoked at the same time.
     pub(super) leases: bool,
-    /// The plan as people see it.
+    /// The plan as text.
     pub(super) text: String,
 }
 
-/// A signal simply ends it.
+/// A signal ends it at once.
 pub(super) async fn prepare(
     args: &ApplyArgs,
     signals: &mut Signals,
@@ -164,7 +164,7 @@ fn read_plan(args: &ApplyArgs, path: &Path) -> Result<PlanFile, CommandError> {
     })
 }
 
-/// Reads a plan file and compares it with the live rules. Whatever is not as it says refuses the whole of it.
+/// Reads a plan file and compares it with the live rules. Any difference refuses the whole plan.
 async fn from_file(args: &ApplyArgs, path: &Path, run: &mut Run) -> Result<Prepared, RunError> {
     let (name, file) = (path.display(), read_plan(args, path)?);
     if let Some(refusal) = policy::lint(&file.plan, &file.guard, file.scope.declared).first() {
@@ -255,8 +255,8 @@ async fn from_file(args: &ApplyArgs, path: &Path, run: &mut Run) -> Result<Prepa
     })
 }
 
-/// How to reach the accounts that a plan was made for: as the configuration says, if it means the same ones. A plan that
-/// names none needs no configuration.
+/// The connection to the accounts of a plan: from the configuration, if its accounts are the same. A plan without accounts
+/// needs no configuration.
 fn accounts_of(
     args: &ApplyArgs,
     file: &PlanFile,
@@ -289,7 +289,7 @@ fn stale_plan(message: String) -> CommandError {
     CommandError::new(Exit::Stale, message)
 }
 
-/// Refuses a plan that changes what `--target`, `--region` or `--account` leave out.
+/// Refuses a plan that changes instances outside `--target`, `--region` or `--account`.
 fn check_selection(plan: &Plan, args: &ApplyArgs, name: &str) -> Result<(), RunError> {
     let (connection, targets) = (&args.connection, &args.fleet.target);
     let patterns = session::patterns(targets)?;
@@ -355,7 +355,7 @@ fn remove_unchanged(plan: &mut Plan) {
     plan.instances.retain(|instance| !untouched(instance));
 }
 
-/// That an instance is not found, and what it is called now where the same one is.
+/// The error for a missing instance, with its new name if it was renamed.
 fn describe_missing(planned: &Instance, live: &Live) -> String {
     let mut others = live.instances.values();
     match others.find(|instance| instance.arn == planned.arn) {

@@ -1,7 +1,7 @@
-//! Two configurations on all the instances that groups can take and that are not known.
+//! The comparison of two configurations on all unknown instances that groups can match.
 //!
-//! **Owns** the choice of the selectors that are compared, by what is known already and by what is asked for. **Does not**
-//! compare what they give; `statements` does.
+//! **Owns** the choice of the selectors, by the known instances and by `--target`. **Does not** compare their rules;
+//! `statements` does.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,8 +12,7 @@ use crate::config::Scope;
 use crate::exposure::{Compared, ComparisonSubject};
 use crate::model::Site;
 
-/// What two configurations say of instances that are not known and have no table, by the selectors that take them, and how
-/// many selectors there are.
+/// The differences of two configurations for unknown instances without a table, by selector, and the number of selectors.
 pub(super) fn compare_groups(
     old: &GroupStatements,
     new: &GroupStatements,

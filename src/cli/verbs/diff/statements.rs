@@ -1,10 +1,10 @@
-//! Two configurations on instances that nobody has seen: what each says of one, or of every one that a selector takes.
+//! The comparison of two configurations on unknown instances: one instance, or every instance that a selector matches.
 //!
-//! **Owns** the split of a difference into what holds for every such instance, and what holds only if or unless it belongs
-//! to another group. **Does not** read documents, and does not word what it found.
+//! **Owns** the split of a difference into the part that holds for every such instance, and the parts that hold only if or
+//! unless it belongs to another group. **Does not** read documents or format the result.
 //!
-//! For an instance of a selector that belongs to none of the groups of a condition, what is told is exact. Every gain and
-//! every loss of every conceivable instance is told by one of the selectors that take it.
+//! For an instance of a selector that belongs to none of the groups of a condition, the result is exact. Every gain and
+//! every loss of every possible instance is in the result of one of the selectors that match it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ use crate::model::{Family, Mode, Site};
 
 const UNSETTLED: &str = "whether both sides keep what is live and not declared";
 
-/// What an instance is on which a part of a difference depends.
+/// The condition of a part of a difference.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Condition {
     /// It belongs to this group.
@@ -33,14 +33,14 @@ struct Part {
     lost: Effective,
     before: DocumentFirewall,
     after: DocumentFirewall,
-    /// What may be gained besides.
+    /// The access that may also be gained.
     may_gain: Effective,
     undecided: Vec<String>,
-    /// The document that is a configuration in which no table takes such an instance.
+    /// The configuration without a table that matches such an instance.
     undeclared: Option<ComparedDocument>,
 }
 
-/// Compares what two documents say of one instance. The first answer is the one that holds on no condition.
+/// Compares the rules of two documents for one instance. The first result has no condition.
 pub(super) fn instance(
     subject: &ComparisonSubject,
     before: &InstanceRules,
@@ -55,7 +55,7 @@ pub(super) fn instance(
     Parts::of_instance(before, after).compared(subject, [before, after])
 }
 
-/// Compares what two configurations say of every instance of a selector that has no table of its own.
+/// Compares the rules of two configurations for every instance of a selector without a table of its own.
 pub(super) fn selector(
     subject: &ComparisonSubject,
     scope: &Scope,
@@ -67,7 +67,7 @@ pub(super) fn selector(
     parts.compared(subject, [&before, &after])
 }
 
-/// By what they depend on; first what depends on nothing, even where it is no difference.
+/// The results by condition; the first one has none, even if it is not a difference.
 #[derive(Default)]
 struct Parts(BTreeMap<Condition, Part>);
 
@@ -113,7 +113,7 @@ impl Parts {
         parts
     }
 
-    /// What is given for certain on one side and not on the other, of what these sides of the whole give.
+    /// The access that is certain in one document and not in the other.
     fn add_certain(
         &mut self,
         before: &InstanceRules,
@@ -137,7 +137,7 @@ impl Parts {
         }
     }
 
-    /// What groups give that may take it.
+    /// The access of the groups that may match it.
     fn add_group_rules(&mut self, before: &InstanceRules, after: &InstanceRules) {
         let both = before.group_rules.iter().chain(&after.group_rules);
         let spellings: BTreeSet<&str> = both.map(|group| group.spelling.as_str()).collect();
@@ -209,7 +209,7 @@ impl Parts {
             .collect()
     }
 
-    /// Takes back what does not close because live rules stay, and tells what hangs on rules that nobody has seen.
+    /// Removes the losses that do not happen because live rules stay, and adds the results that depend on unknown live rules.
     fn apply_retained(&mut self, before: &InstanceRules, after: &InstanceRules) {
         for (Condition { belongs, unless }, part) in &mut self.0 {
             let retained = |rules: &InstanceRules| rules.retained_in(belongs.as_deref(), unless);

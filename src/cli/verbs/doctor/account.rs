@@ -1,6 +1,6 @@
-//! What can be wrong with an account: its credentials, who they belong to, what they may, and how much it takes.
+//! The checks of an account: its credentials, their owner, their permissions, and the rate budget.
 //!
-//! Owns the order of the questions: what would only fail for the same reason again is not asked. Does not write.
+//! Owns the order of the checks: a check that would fail for the reason of an earlier one is skipped. Does not write.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,16 +17,16 @@ use crate::lightsail::{Error, Rate, Reader as _};
 use crate::model::{Instance, Live, Site};
 use crate::render::count;
 
-/// As far as a signature may be off.
+/// The clock skew that signatures tolerate.
 const MAX_SKEW: Duration = Duration::minutes(5);
 
-/// As far as a clock is off that nobody keeps.
+/// The clock skew that indicates a clock without synchronisation.
 const WARN_SKEW: Duration = Duration::seconds(60);
 
 /// Temporary credentials that end sooner may not outlast a run.
 const EXPIRY_WARNING: Duration = Duration::minutes(15);
 
-/// Every account that is looked at. Without sites only the credentials are.
+/// Checks every account. Without sites, only credentials are checked.
 pub(super) async fn run_checks(
     connection: &Connection,
     sites: &[Site],
@@ -76,7 +76,7 @@ pub(super) async fn run_checks(
     checks
 }
 
-/// The credentials of an account, and whether they are of it.
+/// Checks the credentials of an account, and that they belong to it.
 async fn check_account(aws: &Aws, name: Option<&str>, account: Option<&Account>) -> Vec<Check> {
     let target = name.unwrap_or("this account");
     let mut checks = match aws.credentials(target).await {
@@ -168,7 +168,7 @@ fn check_clock(ahead: Option<Duration>) -> Check {
     Check::ok(CHECK, off)
 }
 
-/// Whether each region answers, and with how many instances.
+/// Checks that each region responds, and counts its instances.
 fn check_regions(sites: &[Site], live: &Live) -> Vec<Check> {
     let check = |site: &Site| {
         let check = if let Some(why) = live.sites_unreadable.get(site) {
@@ -189,7 +189,7 @@ fn instances_of<'a>(live: &'a Live, site: &'a Site) -> impl Iterator<Item = &'a 
         .filter(move |instance| instance.id.site() == *site)
 }
 
-/// What reading takes, tried on one instance of each account. Where no list came, `regions` says why.
+/// Checks the permissions to read, on one instance of each account. If there is no list, `regions` gives the reason.
 async fn check_permissions(connection: &Connection, sites: &[Site], live: &Live) -> Vec<Check> {
     const CHECK: &str = "permissions";
     let mut checks = Vec::new();

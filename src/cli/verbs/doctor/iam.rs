@@ -1,13 +1,13 @@
-//! `doctor --iam-policy`: the IAM policy that a user or a role needs, and nothing more.
+//! `doctor --iam-policy`: the least IAM policy that a user or a role needs.
 //!
-//! Owns the document. Which actions there are is said where they are called.
+//! Owns the policy document. Does not list the actions; `lightsail::aws`, which calls them, does.
 
 use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::lightsail::aws::{READ_ACTIONS, TAG_ACTIONS, WRITE_ACTIONS};
 
-/// What somebody is to be allowed.
+/// The purpose of a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum IamPolicy {
     /// What plan, drift, explain, import and inventory ask
@@ -61,10 +61,10 @@ struct TagKeys {
     keys: &'static str,
 }
 
-/// What closing what is expired never calls.
+/// The actions that `apply --only-expired` does not call.
 const OPEN: &str = "OpenInstancePublicPorts";
 
-/// What it calls of [`TAG_ACTIONS`].
+/// The actions of [`TAG_ACTIONS`] that it calls.
 const UNTAG: &str = "UntagResource";
 
 const INSTANCES: &str = "arn:aws:lightsail:*:*:Instance/*";

@@ -1,6 +1,6 @@
-//! `doctor`: what can go wrong before a run, each with what to do about it.
+//! `doctor`: checks the conditions of a run, with a hint for each failure.
 //!
-//! Owns the verb, and the form of its answer. Does not write anything, and to try what would.
+//! Owns the verb, and the form of its answer. Does not write anything, and does not try writes.
 
 mod account;
 mod iam;
@@ -53,13 +53,13 @@ struct Check {
     /// The name of the check.
     #[serde(rename = "check")]
     name: &'static str,
-    /// The account that it is about, by the name that the configuration gives it.
+    /// The account, by its name in the configuration.
     account: Option<String>,
     status: Status,
     text: String,
-    /// What to do about it.
+    /// The hint.
     fix: Option<String>,
-    /// What a run would end with because of it.
+    /// The exit status of a run with this failure.
     #[serde(skip)]
     exit: Exit,
 }
@@ -167,7 +167,7 @@ async fn run_checks(args: &DoctorArgs) -> Vec<Check> {
     checks
 }
 
-/// Where to look without a configuration.
+/// The sites to check without a configuration.
 async fn default_sites(connection: &ConnectionArgs) -> Result<Vec<Site>, CommandError> {
     let empty = config::parse(vec![config::Source::new(
         "none",
@@ -210,7 +210,7 @@ fn check_configuration(path: Option<&Path>) -> Result<(Option<Config>, Check), C
     }
 }
 
-/// One line a check, and one for what to do about it. A quiet run has those alone that are not as they should be.
+/// One line for each check, and one for its hint. A quiet run shows only failures and warnings.
 fn text(checks: &[Check]) -> String {
     let mut text = String::new();
     let count_of = |status| checks.iter().filter(|check| check.status == status).count();
@@ -249,7 +249,7 @@ fn text(checks: &[Check]) -> String {
     text
 }
 
-/// One document.
+/// The JSON document.
 fn json(checks: &[Check], exit: Exit) -> String {
     let document = serde_json::json!({
         "format": "portward.doctor",

@@ -1,4 +1,4 @@
-//! What a cell of the table says: who is new to a service and who is gone, and else who gets in.
+//! A cell of the table: the sources that gain or lose access to a service, or else those that have access.
 //!
 //! Owns its words and their length; the exact sources are in its title and in the details. Does not know columns and rows.
 
@@ -69,7 +69,7 @@ fn group_by_sources(entries: &[ServiceEntry<'_>]) -> BTreeMap<String, Vec<String
     alike
 }
 
-/// What a cell says of one service.
+/// The content of a cell for one service.
 struct ServiceEntry<'a> {
     service: &'a Service,
     gained: Vec<String>,
@@ -133,7 +133,7 @@ impl<'a> ServiceEntry<'a> {
     }
 }
 
-/// Who gets in, so many by name; with the ports, where these are not all of the service.
+/// The sources with access, a limited number by name; with the ports, if these are not all of the service.
 fn source_texts(boxes: &[Exposed], service: &Service, named: usize) -> Vec<String> {
     let gained = clip(boxes, &service.area);
     let diff = Diff {
@@ -177,7 +177,7 @@ fn source_summary(sources: &Sources, named: usize) -> Vec<String> {
     }
 }
 
-/// Who reaches some cells.
+/// The sources that reach these cells.
 struct CellReach {
     certain: Access,
     possible: Access,
@@ -220,7 +220,7 @@ fn access_to(effective: &Effective, area: &[(Atom, u16, u16)]) -> Access {
     Access::union_of(here.map(|run| &*run.access))
 }
 
-/// What of these boxes is on these cells.
+/// The parts of these boxes on these cells.
 fn clip(boxes: &[Exposed], area: &[(Atom, u16, u16)]) -> Vec<Exposed> {
     let here = |exposed: &Exposed| {
         let on = area.iter().filter(|(atom, from, to)| {
