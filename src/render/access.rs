@@ -283,7 +283,7 @@ fn group_compared(comparison: &Comparison<'_>, effect: Effect) -> Vec<Group> {
 }
 
 fn line(clause: &Clause) -> String {
-    format!("{} from {}", clause.whats.join(", "), clause.who)
+    format!("{} from {}", clause.ports.join(", "), clause.sources_name)
 }
 
 /// Whether a line says that everyone of a family gets in.

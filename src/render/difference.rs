@@ -99,8 +99,8 @@ pub(super) enum Effect {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Clause {
     pub(super) effect: Effect,
-    pub(super) whats: Vec<String>,
-    pub(super) who: String,
+    pub(super) ports: Vec<String>,
+    pub(super) sources_name: String,
     pub(super) causes: Vec<String>,
 }
 
@@ -217,12 +217,12 @@ pub(super) fn summary(comparison: &Comparison<'_>) -> String {
     parts.extend(counted(&only_declared, "not declared on one side"));
     let certain = !parts.is_empty();
     parts.extend(counted(&Compared::is_doubtful, "in doubt"));
-    let told: &dyn Fn(&Compared) -> bool = if certain {
+    let is_counted: &dyn Fn(&Compared) -> bool = if certain {
         &|compared| !compared.is_equal() && !compared.is_doubtful()
     } else {
         &Compared::is_doubtful
     };
-    let ((all_instances, _), (instances, groups)) = (distinct(&|_| true), distinct(told));
+    let ((all_instances, _), (instances, groups)) = (distinct(&|_| true), distinct(is_counted));
     let mut of_all = vec![(instances, count(all_instances, "instance"))];
     if comparison.groups > 0 {
         of_all.push((groups, count(comparison.groups, "group")));
@@ -310,8 +310,8 @@ fn doubt_clause(which: ComparedDocument, doubt: &Doubtful, names: [&Names; 2]) -
     };
     Clause {
         effect: Effect::Doubt,
-        whats: vec![what],
-        who: names::source_name(sources, names),
+        ports: vec![what],
+        sources_name: names::source_name(sources, names),
         causes: vec![format!(
             "`{}` on the {} side: {}",
             sanitize(entry),
@@ -335,13 +335,13 @@ fn side_clauses(
             .iter_mut()
             .find(|(sources, clause)| **sources == line.sources && clause.causes == causes);
         match same {
-            Some((_, clause)) => clause.whats.push(what),
+            Some((_, clause)) => clause.ports.push(what),
             None => merged.push((
                 &line.sources,
                 Clause {
                     effect,
-                    whats: vec![what],
-                    who: names::source_name(&line.sources, names),
+                    ports: vec![what],
+                    sources_name: names::source_name(&line.sources, names),
                     causes,
                 },
             )),
@@ -353,15 +353,15 @@ fn side_clauses(
 /// The locations of the rules of a line; a rule without a location is named by its access, if that differs.
 fn causes(line: &Line, side: &DocumentFirewall) -> Vec<String> {
     let mut seen = BTreeSet::new();
-    let shown = |said: &RuleRef| match (&said.origin, &said.why) {
+    let shown = |rule: &RuleRef| match (&rule.origin, &rule.why) {
         (Some(origin), Some(why)) => Some(format!(
             "{} ({})",
             sanitize(&origin.to_string()),
             sanitize(why)
         )),
         (Some(origin), None) => Some(sanitize(&origin.to_string())),
-        (None, _) if said.key == Key::ALL && line.what == "all protocols" => None,
-        (None, _) => (said.key.to_string() != line.what).then(|| format!("rule {}", said.key)),
+        (None, _) if rule.key == Key::ALL && line.what == "all protocols" => None,
+        (None, _) => (rule.key.to_string() != line.what).then(|| format!("rule {}", rule.key)),
     };
     let mut all: Vec<String> = side
         .causes(line)
@@ -441,7 +441,7 @@ fn sentence(block: &Block<'_>, equal: usize) -> String {
 
 impl Clause {
     fn words(&self) -> String {
-        let one = matches!(&self.whats[..], [what] if !what.ends_with("protocols") && !what.contains(", "));
+        let one = matches!(&self.ports[..], [what] if !what.ends_with("protocols") && !what.contains(", "));
         let verb = match (self.effect, one) {
             (Effect::Opens, true) => "opens",
             (Effect::Opens, false) => "open",
@@ -450,7 +450,7 @@ impl Clause {
             (Effect::Doubt, true) => "is perhaps open",
             (Effect::Doubt, false) => "are perhaps open",
         };
-        format!("{} {verb} to {}", join_and(&self.whats), self.who)
+        format!("{} {verb} to {}", join_and(&self.ports), self.sources_name)
     }
 }
 
@@ -472,8 +472,8 @@ fn write_block(text: &mut String, block: &Block<'_>) {
         let _ = write!(
             text,
             "  {style}{sign}{style:#} {} from {}",
-            clause.whats.join(", "),
-            clause.who
+            clause.ports.join(", "),
+            clause.sources_name
         );
         if !clause.causes.is_empty() {
             let _ = write!(text, "  {DIM}{}{DIM:#}", clause.causes.join(", "));

@@ -138,8 +138,9 @@ impl Explanation<'_> {
             return Some(still_open.join("; "));
         }
         let lines = self.allowed_lines(side);
-        let stays = |line: &Line| side.causes(line).iter().any(|said| said.origin.is_none());
-        (lines.iter().any(stays) || !self.doubtful_lines(side).is_empty()).then(|| {
+        let is_undeclared =
+            |line: &Line| side.causes(line).iter().any(|cause| cause.origin.is_none());
+        (lines.iter().any(is_undeclared) || !self.doubtful_lines(side).is_empty()).then(|| {
             "what is live only stays: declare it, or close it by naming it in `absent`".to_owned()
         })
     }
@@ -268,14 +269,14 @@ fn lines(
     rule: &str,
 ) {
     let names = [explanation.names, explanation.names];
-    let said = |line: &Line| {
+    let access = |line: &Line| {
         let what = names::port_name(&line.what, names);
         format!("{what} from {}", names::source_name(&line.sources, names))
     };
     for line in explanation.allowed_lines(side) {
         let mut causes: Vec<String> = Vec::new();
-        for said in sides.iter().flat_map(|side| side.causes(&line)) {
-            let words = cause_text(said, rule);
+        for cause in sides.iter().flat_map(|side| side.causes(&line)) {
+            let words = cause_text(cause, rule);
             if !causes.contains(&words) {
                 causes.push(words);
             }
@@ -285,13 +286,13 @@ fn lines(
             let more = causes.split_off(PLACES_SHOWN).len();
             causes.push(format!("{more} more"));
         }
-        let _ = writeln!(text, "    {}, by {}", said(&line), causes.join(", "));
+        let _ = writeln!(text, "    {}, by {}", access(&line), causes.join(", "));
     }
     for (line, doubt) in explanation.doubtful_lines(side) {
         let _ = writeln!(
             text,
             "    perhaps {}, by `{}`: {}",
-            said(&line),
+            access(&line),
             sanitize(&doubt.entry),
             sanitize(&doubt.why)
         );
@@ -439,16 +440,16 @@ fn state<'a>(
     side: &'a DocumentFirewall,
     allowed: Option<Allowed>,
 ) -> State<'a> {
-    let because = |said: &'a RuleRef| RuleCause {
-        rule: said.key.to_string(),
-        origin: said.origin.as_ref(),
-        why: said.why.as_deref(),
+    let rule_cause = |rule: &'a RuleRef| RuleCause {
+        rule: rule.key.to_string(),
+        origin: rule.origin.as_ref(),
+        why: rule.why.as_deref(),
     };
     let certain = explanation
         .allowed_lines(side)
         .into_iter()
         .map(|line| AllowedAccess {
-            causes: side.causes(&line).into_iter().map(because).collect(),
+            causes: side.causes(&line).into_iter().map(rule_cause).collect(),
             what: line.what,
             sources: line.sources,
         });

@@ -223,10 +223,10 @@ fn opened_lines(plan: &Plan) -> BTreeMap<OpenedLine<'_>, Vec<&InstanceId>> {
             let Some(cause) = change.causes.first().filter(|_| !gained.is_empty()) else {
                 continue;
             };
-            let what = sanitize(&change.key.to_string());
+            let port = sanitize(&change.key.to_string());
             let gain = (
                 &cause.origin,
-                what,
+                port,
                 sanitize(&exposure::format_sources(&gained)),
             );
             gains.entry(gain).or_default().push(&instance.instance.id);

@@ -140,7 +140,7 @@ mod tests {
             ],
         );
         let empty = Names::default();
-        let said = |texts: &[&str]| source_name(&list(texts), [&empty, &names]);
+        let name = |texts: &[&str]| source_name(&list(texts), [&empty, &names]);
         for (texts, words) in [
             (
                 &["203.0.113.0/24", "2001:db8:10::/48"][..],
@@ -156,7 +156,7 @@ mod tests {
             (&["0.0.0.0/0", "::/0"], "everyone"),
             (&["lightsail-connect"], "lightsail-connect"),
         ] {
-            assert_eq!(said(texts), words, "{texts:?}");
+            assert_eq!(name(texts), words, "{texts:?}");
         }
         let others = Access::everyone().difference(&Access::from(&list(&[
             "203.0.113.0/24",

@@ -101,12 +101,12 @@ fn words(
     writes: usize,
 ) -> String {
     let shard = shard.map_or_else(String::new, |shard| format!(" (shard {shard})"));
-    let what = match (&run.error, run.plan) {
+    let outcome = match (&run.error, run.plan) {
         (Some(error), _) => format!("could not do the job: {}.", error.message),
         (None, None) => "the configuration is not valid.".to_owned(),
         (None, Some(plan)) => text::summary(plan, run.plan_view()),
     };
-    let mut text = format!("portward {}{shard}: {what}", run.verb);
+    let mut text = format!("portward {}{shard}: {outcome}", run.verb);
     if !run.refusals.is_empty() {
         text.push_str(" Refused by a guard.");
     }

@@ -207,7 +207,7 @@ pub fn part(shard: Shard, all: usize) -> String {
 pub fn last_changes(changes: &BTreeMap<InstanceId, LastChange>) -> String {
     let mut text = String::new();
     for (id, change) in changes {
-        let what = match change {
+        let text_of_change = match change {
             LastChange::Known { action, at } => {
                 let at = at.map_or_else(String::new, |at| format!(" at {}", minute(at)));
                 format!("{}{at}", sanitize(action))
@@ -218,7 +218,7 @@ pub fn last_changes(changes: &BTreeMap<InstanceId, LastChange>) -> String {
                 format!("could not be read: {}", sanitize(reason))
             }
         };
-        let _ = writeln!(text, "{}: last change: {what}", place(id));
+        let _ = writeln!(text, "{}: last change: {text_of_change}", place(id));
     }
     text
 }

@@ -65,7 +65,7 @@ fn origin(comparison: &Comparison<'_>) -> Vec<Fact> {
 fn row(compared: &Compared) -> Row<'_> {
     let firewall = |side: &DocumentFirewall| -> Firewall {
         let rules = side.rules.iter();
-        rules.map(|said| (said.key, said.sources.clone())).collect()
+        rules.map(|rule| (rule.key, rule.sources.clone())).collect()
     };
     let (before, after) = (firewall(&compared.before), firewall(&compared.after));
     let keys = before.keys().chain(after.keys());
@@ -112,8 +112,8 @@ fn inside(compared: &Compared, comparison: &Comparison<'_>) -> Markup {
 fn line(clause: &Clause) -> Markup {
     let Clause {
         effect,
-        whats,
-        who,
+        ports,
+        sources_name,
         causes,
     } = clause;
     let (class, mark) = match effect {
@@ -123,7 +123,7 @@ fn line(clause: &Clause) -> Markup {
     };
     html! {
         p.clause {
-            span.source.(class) { (mark) (sanitize(&whats.join(", "))) " from " (sanitize(who)) }
+            span.source.(class) { (mark) (sanitize(&ports.join(", "))) " from " (sanitize(sources_name)) }
             @for cause in causes { " " (code(cause)) }
         }
     }

@@ -38,7 +38,7 @@ fn escaped(out: &mut String, text: &str) {
     let mut before = ' ';
     for (at, c) in text.char_indices() {
         let rest = &text[at + c.len_utf8()..];
-        let harmless = match c {
+        let is_safe = match c {
             // It could be the first of its line.
             '/' => at > 0,
             '-' | ',' | '(' | ')' | '+' | ';' => true,
@@ -47,7 +47,7 @@ fn escaped(out: &mut String, text: &str) {
             ':' => !rest.starts_with("//"),
             _ => !c.is_ascii_punctuation(),
         };
-        if harmless {
+        if is_safe {
             out.push(c);
         } else {
             let _ = write!(out, "&#{};", u32::from(c));

@@ -78,7 +78,7 @@ fn lines(
     (most, longest): (usize, usize),
 ) {
     let names = [explanation.names, explanation.names];
-    let said = |line: &Line| {
+    let access = |line: &Line| {
         let what = names::port_name(&line.what, names);
         let text = format!("{what} from {}", names::source_name(&line.sources, names));
         code(&truncate(&text, longest))
@@ -92,17 +92,17 @@ fn lines(
         let mut words: Vec<String> = causes
             .iter()
             .take(CAUSES)
-            .map(|said| code(&truncate(&cause_text(said, rule), longest)))
+            .map(|cause| code(&truncate(&cause_text(cause, rule), longest)))
             .collect();
         if causes.len() > CAUSES {
             words.push(format!("{} more", causes.len() - CAUSES));
         }
-        let _ = writeln!(out, "  - {}, by {}", said(line), words.join(", "));
+        let _ = writeln!(out, "  - {}, by {}", access(line), words.join(", "));
     }
     let left = most.saturating_sub(all.len());
     for (line, doubt) in perhaps.iter().take(left) {
         let (entry, why) = (code(&truncate(&doubt.entry, longest)), prose(&doubt.why));
-        let _ = writeln!(out, "  - perhaps {}, by {entry}: {why}", said(line));
+        let _ = writeln!(out, "  - perhaps {}, by {entry}: {why}", access(line));
     }
     let lines = all.len() + perhaps.len();
     if lines > most {

@@ -105,7 +105,7 @@ impl<'a> BlockContent<'a> {
 
 /// Openings first.
 fn sorted<'a>(plan: &InstancePlan, mut changes: Vec<Changed<'a>>) -> Vec<Changed<'a>> {
-    changes.sort_by_key(|of| (rank(of.change, plan.family()), of.change.key));
+    changes.sort_by_key(|changed| (rank(changed.change, plan.family()), changed.change.key));
     changes
 }
 
@@ -129,27 +129,27 @@ pub(in crate::render) fn severity(exposure: &Diff) -> u128 {
     exposure.gained.iter().map(share).sum()
 }
 
-/// Names and what will be done, the latter at the right where it fits.
+/// Names and action will be done, the latter at the right where it fits.
 fn heading(instances: &[&InstancePlan], view: PlanView<'_>, width: usize) -> String {
     let names = places(instances.iter().map(|instance| &instance.instance.id)).join(", ");
     let each = if instances.len() > 1 { " each" } else { "" };
-    let what = action_text(instances[0], each, view);
+    let action = action_text(instances[0], each, view);
     let names = wrap(&names, width);
     let last = names.lines().next_back().map_or(0, columns);
     let names: Vec<String> = names
         .lines()
         .map(|line| format!("{BOLD}{line}{BOLD:#}"))
         .collect();
-    if last + 2 + what.len() <= width {
-        format!("{}{what:>pad$}", names.join("\n"), pad = width - last)
+    if last + 2 + action.len() <= width {
+        format!("{}{action:>pad$}", names.join("\n"), pad = width - last)
     } else {
-        format!("{}\n{what:>width$}", names.join("\n"))
+        format!("{}\n{action:>width$}", names.join("\n"))
     }
 }
 
 /// The calls for an instance, or for `each` of several.
 fn action_text(instance: &InstancePlan, each: &str, view: PlanView<'_>) -> String {
-    let mut what = match &instance.verdict {
+    let mut action = match &instance.verdict {
         Verdict::Change if view != PlanView::Plan => "differs".to_owned(),
         Verdict::Change => {
             let mut verbs: Vec<&str> = instance.calls.iter().map(Call::verb).collect();
@@ -166,9 +166,9 @@ fn action_text(instance: &InstancePlan, each: &str, view: PlanView<'_>) -> Strin
         Verdict::InSync | Verdict::Incomplete => "not fully readable".to_owned(),
     };
     if instance.mode == Mode::Additive {
-        what.push_str(" (additive)");
+        action.push_str(" (additive)");
     }
-    what
+    action
 }
 
 /// Everything about instances but their names.

@@ -48,13 +48,13 @@ pub(super) fn rank(change: &Change, family: Family) -> u8 {
 
 /// All lines of these changes.
 pub(super) fn change_lines(text: &mut String, changes: &[Changed<'_>], width: usize) {
-    let lines = changes.iter().map(|of| {
-        let change = of.change;
+    let lines = changes.iter().map(|changed| {
+        let change = changed.change;
         let (before, after) = (source_words(&change.before), source_words(&change.after));
         match (before.is_empty(), after.is_empty()) {
-            (true, _) => Line::new(("+", GAIN), of, &after),
-            (_, true) => Line::new(("-", LOSS), of, &before),
-            (false, false) => exchange(of, &before, &after, width),
+            (true, _) => Line::new(("+", GAIN), changed, &after),
+            (_, true) => Line::new(("-", LOSS), changed, &before),
+            (false, false) => exchange(changed, &before, &after, width),
         }
     });
     paragraphs(text, lines.collect(), width);
@@ -148,9 +148,9 @@ fn paragraphs(text: &mut String, lines: Vec<Line<'_>>, width: usize) {
             None => paragraphs.push(vec![line]),
         }
     }
-    let mut told: Vec<&Cause> = Vec::new();
+    let mut shown: Vec<&Cause> = Vec::new();
     for paragraph in &paragraphs {
-        let places = places(paragraph[0].causes, &mut told);
+        let places = places(paragraph[0].causes, &mut shown);
         let beside = match (&paragraph[..], &places[..]) {
             ([line], [place]) if line.parts.is_empty() => line_with_place(line, place, width),
             _ => None,

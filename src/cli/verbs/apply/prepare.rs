@@ -270,7 +270,7 @@ fn accounts_of(
     let shown = args.config.config.display();
     let mut accounts = BTreeMap::new();
     for (account, id) in planned {
-        let said = match config.accounts().get(account) {
+        let difference = match config.accounts().get(account) {
             Some(known) if known.id == *id => {
                 accounts.insert(account.clone(), known.clone());
                 continue;
@@ -278,7 +278,7 @@ fn accounts_of(
             Some(known) => format!("`{shown}` says that it is {}", known.id),
             None => format!("`{shown}` does not name it"),
         };
-        let message = format!("`{name}` was made for account `{account}`, {id}, and {said}");
+        let message = format!("`{name}` was made for account `{account}`, {id}, and {difference}");
         let hint = "apply it with the configuration that it was made from, or make a new plan";
         return Err(stale_plan(message).with_hint(Some(hint.to_owned())).into());
     }

@@ -308,21 +308,22 @@ impl Parts {
     }
 }
 
-/// What hangs on whether the instance is in a group of which both sides do not say the same of live rules.
+/// The parts that depend on whether the instance is in a group whose live rules differ between the documents.
 fn undecided_groups(before: &InstanceRules, after: &InstanceRules) -> Vec<String> {
-    let said = |rules: &InstanceRules| -> BTreeMap<String, (Effective, (bool, BTreeSet<Mode>))> {
-        let groups = rules.group_rules.iter();
-        let mode = |group: &GroupRules| (group.is_additive, group.modes.clone());
-        let said = |group: &GroupRules| (group.absent.clone(), mode(group));
-        groups
-            .map(|group| (group.spelling.clone(), said(group)))
-            .collect()
-    };
-    let (was, will) = (said(before), said(after));
+    let by_spelling =
+        |rules: &InstanceRules| -> BTreeMap<String, (Effective, (bool, BTreeSet<Mode>))> {
+            let groups = rules.group_rules.iter();
+            let mode = |group: &GroupRules| (group.is_additive, group.modes.clone());
+            let live_rules = |group: &GroupRules| (group.absent.clone(), mode(group));
+            groups
+                .map(|group| (group.spelling.clone(), live_rules(group)))
+                .collect()
+        };
+    let (was, will) = (by_spelling(before), by_spelling(after));
     let spellings: BTreeSet<&String> = was.keys().chain(will.keys()).collect();
     let whether = |spelling: &String| {
-        let of = |all: &BTreeMap<_, _>| all.get(spelling).cloned().unwrap_or_default();
-        let ((absent, mode), (other_absent, other_mode)) = (of(&was), of(&will));
+        let get = |all: &BTreeMap<_, _>| all.get(spelling).cloned().unwrap_or_default();
+        let ((absent, mode), (other_absent, other_mode)) = (get(&was), get(&will));
         let change = match (absent == other_absent, mode == other_mode) {
             (true, true) => return None,
             (false, true) => "`absent` changes",
