@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use super::{Key, Sources, instant};
 
 /// A place in a file, or a tag of an instance. Displays as `file:line`, or as the key of the tag.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Origin {

@@ -3,6 +3,7 @@
 //! Owns their columns, and that each place is told once: beside the one rule that it is about, in a column of its own, or
 //! below the last of several. Does not know instances and plans.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
 use anstyle::Style;
@@ -139,16 +140,18 @@ fn exchange<'a>(
 /// The reason of a rule is shown where it is named first.
 fn paragraphs(text: &mut String, lines: Vec<Line<'_>>, width: usize) {
     let mut paragraphs: Vec<Vec<Line<'_>>> = Vec::new();
+    // A plan may have thousands of lines, so they are not compared with each other.
+    let mut indices: HashMap<(&str, &[&Cause]), usize> = HashMap::new();
     for line in lines {
-        let same = paragraphs.iter_mut().find(|paragraph| {
-            paragraph[0].sign.0 == line.sign.0 && paragraph[0].causes == line.causes
-        });
-        match same {
-            Some(paragraph) => paragraph.push(line),
-            None => paragraphs.push(vec![line]),
+        let index = *indices
+            .entry((line.sign.0, line.causes))
+            .or_insert(paragraphs.len());
+        if index == paragraphs.len() {
+            paragraphs.push(Vec::new());
         }
+        paragraphs[index].push(line);
     }
-    let mut shown: Vec<&Cause> = Vec::new();
+    let mut shown: HashSet<&Cause> = HashSet::new();
     for paragraph in &paragraphs {
         let places = places(paragraph[0].causes, &mut shown);
         let beside = match (&paragraph[..], &places[..]) {
@@ -188,7 +191,7 @@ fn line_with_place(line: &Line<'_>, place: &str, width: usize) -> Option<String>
 }
 
 /// The places of a rule, a line each; those that have nothing to add share one.
-fn places<'a>(causes: &[&'a Cause], told: &mut Vec<&'a Cause>) -> Vec<String> {
+fn places<'a>(causes: &[&'a Cause], shown: &mut HashSet<&'a Cause>) -> Vec<String> {
     let mut places: Vec<String> = Vec::new();
     let mut is_bare = false;
     let more = causes.len().saturating_sub(PLACES_SHOWN);
@@ -197,7 +200,7 @@ fn places<'a>(causes: &[&'a Cause], told: &mut Vec<&'a Cause>) -> Vec<String> {
     for cause in &causes[..causes.len() - more] {
         let origin = sanitize(&cause.origin.to_string());
         let whole = self::cause(cause);
-        let known = told.contains(cause) || whole == origin;
+        let known = shown.contains(cause) || whole == origin;
         match places.last_mut().filter(|_| known && is_bare) {
             Some(last) => {
                 let _ = write!(last, ", {origin}");
@@ -206,7 +209,7 @@ fn places<'a>(causes: &[&'a Cause], told: &mut Vec<&'a Cause>) -> Vec<String> {
             None => places.push(whole),
         }
         is_bare = known;
-        told.push(cause);
+        shown.insert(cause);
     }
     if more > 0 {
         places.push(format!("and {more} more places"));
