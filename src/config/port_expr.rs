@@ -6,15 +6,6 @@ use super::diagnostic::HintedError;
 use super::source::quote;
 use crate::model::{Key, KeyError, Protocol};
 
-/// The protocols as they are spelled before a `/`; `all` takes none.
-const PROTOCOLS: [(&str, Protocol); 5] = [
-    ("tcp", Protocol::Tcp),
-    ("udp", Protocol::Udp),
-    ("icmp", Protocol::Icmp),
-    ("icmpv6", Protocol::Icmpv6),
-    ("all", Protocol::All),
-];
-
 /// Parses a key. `None` if the text can only be the name of a service.
 pub(super) fn parse(text: &str) -> Option<Result<Key, HintedError>> {
     let Some((name, numbers)) = text.split_once('/') else {
@@ -41,10 +32,10 @@ pub(super) fn parse(text: &str) -> Option<Result<Key, HintedError>> {
     })
 }
 
-fn protocol(name: &str) -> Option<Protocol> {
-    let mut protocols = PROTOCOLS.iter();
-    let (_, protocol) = protocols.find(|(known, _)| *known == name)?;
-    Some(*protocol)
+/// The protocol of this name, which is spelled as the service does.
+pub(super) fn protocol(name: &str) -> Option<Protocol> {
+    let mut protocols = Protocol::ALL.into_iter();
+    protocols.find(|protocol| protocol.as_str() == name)
 }
 
 fn new_key(protocol: Protocol, from: i32, to: i32) -> Result<Key, HintedError> {

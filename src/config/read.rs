@@ -18,11 +18,10 @@ use super::diagnostic::DiagnosticsBuilder;
 use super::keys;
 use super::partial_id::PartialInstanceId;
 use super::sections::sections;
-use super::selector::Selector;
 use super::source::{Source, Span, quote};
 use super::syntax::{self, ParseStatus};
 use super::tree::{FileReader, SpannedString, Value};
-use super::{hints, names, regions, services, source_expr};
+use super::{hints, names, port_expr, regions, services, source_expr};
 use crate::model::{Code, Mode, Strategy};
 use rules::{RuleKind, read_rules};
 
@@ -130,60 +129,30 @@ fn read_root(
     let mut includes = Vec::new();
     for (key, value) in root {
         let span = reader.span(key);
-        match key.get_ref().as_ref() {
-            "include" => includes = reader.read_strings(value, "`include`").unwrap_or_default(),
-            "defaults" if is_first => read_defaults(reader, defs, value),
-            "defaults" => {
-                reader
-                    .report
-                    .error(Code::Misplaced, span, "`[defaults]` in an included file")
-                    .hint("defaults are for all files: write them into the first one");
-            }
-            "guard" if is_first => defs.guard = guard::read(reader, value),
-            "guard" => {
-                reader
-                    .report
-                    .error(Code::Misplaced, span, "`[guard]` in an included file")
-                    .hint("it is for all files: write it into the first one");
-            }
-            "grants" if is_first => defs.grants = grants::read(reader, span, value),
-            "grants" => {
-                reader
-                    .report
-                    .error(Code::Misplaced, span, "`[grants]` in an included file")
-                    .hint("who may grant access is for all files: write it into the first one");
-            }
+        let key = key.get_ref().as_ref();
+        let only_in_first_file = match key {
+            "defaults" => Some("defaults are for all files: write them into the first one"),
+            "guard" => Some("it is for all files: write it into the first one"),
+            "grants" => Some("who may grant access is for all files: write it into the first one"),
+            _ => None,
+        };
+        if let Some(hint) = only_in_first_file.filter(|_| !is_first) {
+            let message = format!("`[{key}]` in an included file");
+            reader.error(Code::Misplaced, span, message).hint(hint);
+            continue;
+        }
+        match key {
+            "include" => includes = reader.read_strings(value, "`include`"),
+            "defaults" => read_defaults(reader, defs, value),
+            "guard" => defs.guard = guard::read(reader, value),
+            "grants" => defs.grants = grants::read(reader, span, value),
             "policy" => policy::read(reader, defs, value),
-            "accounts" => {
-                for_each_table(reader, value, "`[accounts]`", |reader, name, value| {
-                    accounts::read(reader, defs, name, value);
-                });
-            }
-            "addresses" => {
-                for_each_table(reader, value, "`[addresses]`", |reader, name, value| {
-                    read_address_set(reader, defs, name, value);
-                });
-            }
-            "services" => for_each_table(reader, value, "`[services]`", |reader, name, value| {
-                read_service(reader, defs, name, value);
-            }),
-            "rulesets" => for_each_table(reader, value, "`[rulesets]`", |reader, name, value| {
-                if check_definition_name(reader, "a ruleset", &name) {
-                    let rules = read_rules(
-                        reader,
-                        value,
-                        &format!("ruleset {}", quote(&name.text)),
-                        RuleKind::Rule,
-                    );
-                    defs.rulesets.define(reader.report, "ruleset", name, rules);
-                }
-            }),
-            "groups" => for_each_table(reader, value, "`[groups]`", |reader, name, value| {
-                read_group(reader, defs, name, value);
-            }),
-            "instances" => for_each_table(reader, value, "`[instances]`", |reader, name, value| {
-                read_instance(reader, defs, name, value);
-            }),
+            "accounts" => read_tables(reader, defs, key, value, accounts::read),
+            "addresses" => read_tables(reader, defs, key, value, read_address_set),
+            "services" => read_tables(reader, defs, key, value, read_service),
+            "rulesets" => read_tables(reader, defs, key, value, read_ruleset),
+            "groups" => read_tables(reader, defs, key, value, read_group),
+            "instances" => read_tables(reader, defs, key, value, read_instance),
             _ => {}
         }
     }
@@ -216,36 +185,30 @@ fn is_readable_version(
     if i64::from_str_radix(number.as_str(), number.radix()) == Ok(1) {
         return true;
     }
-    let span = reader.span(value);
     let message = format!(
         "version {} is not known to this program, which reads version 1",
         quote(&number.to_string())
     );
-    reader.report.error(Code::InvalidValue, span, message);
+    reader.error(Code::InvalidValue, reader.span(value), message);
     false
 }
 
-fn for_each_table(
+/// Reads the tables under a key, each with its name.
+fn read_tables(
     reader: &mut FileReader<'_>,
+    defs: &mut Definitions,
+    key: &str,
     value: &Value<'_>,
-    subject: &str,
-    mut define: impl FnMut(&mut FileReader<'_>, SpannedString, &Value<'_>),
+    read: fn(&mut FileReader<'_>, &mut Definitions, SpannedString, &Value<'_>),
 ) {
     if let DeValue::Array(_) = value.get_ref() {
-        let table = subject.trim_matches(['`', '[', ']']);
+        let message = format!("`[{key}]` must be a table, found a list");
         reader
-            .report
-            .error(
-                Code::WrongType,
-                reader.span(value),
-                format!("{subject} must be a table, found a list"),
-            )
-            .hint(format!(
-                "each has a table of its own, as in `[{table}.NAME]`"
-            ));
+            .error(Code::WrongType, reader.span(value), message)
+            .hint(format!("each has a table of its own, as in `[{key}.NAME]`"));
         return;
     }
-    let Some(table) = reader.read_any_table(value, subject) else {
+    let Some(table) = reader.read_any_table(value, &format!("`[{key}]`")) else {
         return;
     };
     for (key, value) in table {
@@ -253,7 +216,7 @@ fn for_each_table(
             text: key.get_ref().clone().into_owned(),
             span: reader.span(key),
         };
-        define(reader, name, value);
+        read(reader, defs, name, value);
     }
 }
 
@@ -261,37 +224,41 @@ fn read_defaults(reader: &mut FileReader<'_>, defs: &mut Definitions, value: &Va
     let Some(table) = reader.read_table(value, "`[defaults]`", keys::DEFAULTS) else {
         return;
     };
+    let defaults = &mut defs.defaults;
     for (key, value) in table {
-        let texts = match key.get_ref().as_ref() {
-            "region" => reader.read_string(value, "`region`").map(|text| vec![text]),
+        match key.get_ref().as_ref() {
+            "region" => {
+                let region = reader.read_string(value, "`region`");
+                defaults.regions.extend(valid_regions(reader, region));
+            }
             "regions" => {
-                defs.defaults.has_list = true;
-                reader.read_nonempty_strings(
-                    value,
-                    "`regions`",
-                    "name a region, as in [\"eu-central-1\"]",
-                )
+                defaults.has_list = true;
+                let hint = "name a region, as in [\"eu-central-1\"]";
+                let regions = reader.read_nonempty_strings(value, "`regions`", hint);
+                defaults.regions.extend(valid_regions(reader, regions));
             }
             "mode" => {
-                defs.defaults.mode = reader
-                    .read_choice(value, "`mode`", MODES)
-                    .map(|(mode, _)| mode);
-                None
+                let mode = reader.read_choice(value, "`mode`", MODES);
+                defaults.mode = mode.map(|(mode, _)| mode);
             }
             "strategy" => {
-                defs.defaults.strategy = reader
-                    .read_choice(value, "`strategy`", STRATEGIES)
-                    .map(|(strategy, _)| strategy);
-                None
+                let strategy = reader.read_choice(value, "`strategy`", STRATEGIES);
+                defaults.strategy = strategy.map(|(strategy, _)| strategy);
             }
-            _ => None,
-        };
-        for SpannedString { text, span } in texts.unwrap_or_default() {
-            if regions::check(reader.report, &text, span) {
-                defs.defaults.regions.push(text);
-            }
+            _ => {}
         }
     }
+}
+
+/// Those of these regions that are valid; the others are reported.
+fn valid_regions(
+    reader: &mut FileReader<'_>,
+    regions: impl IntoIterator<Item = SpannedString>,
+) -> impl Iterator<Item = String> {
+    let is_valid =
+        |region: &SpannedString| regions::check(reader.report, &region.text, region.span);
+    let valid = regions.into_iter().filter(is_valid);
+    valid.map(|region| region.text)
 }
 
 /// Whether a name may be given to a definition of this kind.
@@ -299,13 +266,9 @@ fn check_definition_name(reader: &mut FileReader<'_>, kind: &str, name: &Spanned
     let Err(why) = names::validate_definition(&name.text) else {
         return true;
     };
+    let message = format!("{} cannot be the name of {kind}", quote(&name.text));
     reader
-        .report
-        .error(
-            Code::InvalidName,
-            name.span,
-            format!("{} cannot be the name of {kind}", quote(&name.text)),
-        )
+        .error(Code::InvalidName, name.span, message)
         .hint(why);
     false
 }
@@ -316,31 +279,17 @@ fn read_address_set(
     name: SpannedString,
     value: &Value<'_>,
 ) {
-    let subject = format!("address set {}", quote(&name.text));
-    let members = reader.read_nonempty_strings(
-        value,
-        &subject,
-        "a set names at least one address, network or set",
-    );
+    let quoted = quote(&name.text);
+    let hint = "a set names at least one address, network or set";
+    let members = reader.read_nonempty_strings(value, &format!("address set {quoted}"), hint);
     if source_expr::KEYWORDS.contains(&name.text.as_str()) {
+        let message = format!("{quoted} is reserved: it has a meaning of its own");
         reader
-            .report
-            .error(
-                Code::InvalidName,
-                name.span,
-                format!(
-                    "{} is reserved: it has a meaning of its own",
-                    quote(&name.text)
-                ),
-            )
+            .error(Code::InvalidName, name.span, message)
             .hint("give the set another name");
     } else if check_definition_name(reader, "an address set", &name) {
-        defs.addresses.define(
-            reader.report,
-            "address set",
-            name,
-            members.unwrap_or_default(),
-        );
+        defs.addresses
+            .define(reader.report, "address set", name, members);
     }
 }
 
@@ -350,37 +299,35 @@ fn read_service(
     name: SpannedString,
     value: &Value<'_>,
 ) {
-    let subject = format!("service {}", quote(&name.text));
-    let members = reader.read_nonempty_strings(
-        value,
-        &subject,
-        "a service has at least one port, as in [\"tcp/8080\"]",
-    );
-    if ["tcp", "udp", "icmp", "icmpv6", "all"].contains(&name.text.as_str()) {
-        reader.report.error(
-            Code::InvalidName,
-            name.span,
-            format!("{} is reserved: it is a protocol", quote(&name.text)),
-        );
+    let quoted = quote(&name.text);
+    let hint = "a service has at least one port, as in [\"tcp/8080\"]";
+    let members = reader.read_nonempty_strings(value, &format!("service {quoted}"), hint);
+    if port_expr::protocol(&name.text).is_some() {
+        let message = format!("{quoted} is reserved: it is a protocol");
+        reader.error(Code::InvalidName, name.span, message);
     } else if let Some(built_in) = services::service_keys(&name.text) {
         let keys: Vec<String> = built_in.iter().map(ToString::to_string).collect();
+        let hint = format!("it means {}; give yours another name", keys.join(" and "));
+        let message = format!("{quoted} is reserved: it is a built-in service");
         reader
-            .report
-            .error(
-                Code::InvalidName,
-                name.span,
-                format!(
-                    "{} is reserved: it is a built-in service",
-                    quote(&name.text)
-                ),
-            )
-            .hint(format!(
-                "it means {}; give yours another name",
-                keys.join(" and ")
-            ));
+            .error(Code::InvalidName, name.span, message)
+            .hint(hint);
     } else if check_definition_name(reader, "a service", &name) {
         defs.services
-            .define(reader.report, "service", name, members.unwrap_or_default());
+            .define(reader.report, "service", name, members);
+    }
+}
+
+fn read_ruleset(
+    reader: &mut FileReader<'_>,
+    defs: &mut Definitions,
+    name: SpannedString,
+    value: &Value<'_>,
+) {
+    if check_definition_name(reader, "a ruleset", &name) {
+        let subject = format!("ruleset {}", quote(&name.text));
+        let rules = read_rules(reader, value, &subject, RuleKind::Rule);
+        defs.rulesets.define(reader.report, "ruleset", name, rules);
     }
 }
 
@@ -389,7 +336,7 @@ fn read_body(reader: &mut FileReader<'_>, table: &DeTable<'_>) -> BodyDef {
     let mut body = BodyDef::default();
     for (key, value) in table {
         match key.get_ref().as_ref() {
-            "use" => body.uses = reader.read_strings(value, "`use`").unwrap_or_default(),
+            "use" => body.uses = reader.read_strings(value, "`use`"),
             "rules" => body.rules = read_rules(reader, value, "`rules`", RuleKind::Rule),
             "absent" => body.absent = read_rules(reader, value, "`absent`", RuleKind::Absent),
             "mode" => body.mode = reader.read_choice(value, "`mode`", MODES),
@@ -415,20 +362,19 @@ fn read_group(
     let expect = table
         .get("expect")
         .and_then(|value| selector::read_expect(reader, value));
-    let mut group = GroupDef {
-        selector: Selector::default(),
+    let (selector, region_glob) = if let Some(value) = table.get("match") {
+        selector::read_selector(reader, value)
+    } else {
+        let hint = "say which instances it takes, as in `match = { name = \"web-*\" }`";
+        reader.report_missing(name.span, &format!("{subject} has no `match`"), hint);
+        Default::default()
+    };
+    let group = GroupDef {
+        selector,
         expect,
-        region_glob: None,
+        region_glob,
         body,
     };
-    match table.get("match") {
-        Some(value) => (group.selector, group.region_glob) = selector::read_selector(reader, value),
-        None => reader.report_missing(
-            name.span,
-            &format!("{subject} has no `match`"),
-            "say which instances it takes, as in `match = { name = \"web-*\" }`",
-        ),
-    }
     if valid {
         defs.groups.define(reader.report, "group", name, group);
     }
@@ -472,16 +418,12 @@ fn read_instance(
 ) {
     let subject = format!("instance {}", quote(&key.text));
     let Some(place) = PartialInstanceId::parse(&key.text) else {
+        let message = format!(
+            "{} has more parts than account, region and name",
+            quote(&key.text)
+        );
         reader
-            .report
-            .error(
-                Code::InvalidName,
-                key.span,
-                format!(
-                    "{} has more parts than account, region and name",
-                    quote(&key.text)
-                ),
-            )
+            .error(Code::InvalidName, key.span, message)
             .hint("write \"name\", \"region/name\" or \"account/region/name\"");
         return;
     };
@@ -489,23 +431,14 @@ fn read_instance(
     let mut valid = region.is_none_or(|region| regions::check(reader.report, region, key.span));
     if let Err(why) = names::validate_instance(&place.name) {
         let message = format!("{} cannot be the name of an instance", quote(&place.name));
-        reader
-            .report
-            .error(Code::InvalidName, key.span, message)
-            .hint(why);
+        reader.error(Code::InvalidName, key.span, message).hint(why);
         valid = false;
     }
     if let Some((span, name)) = unquoted_dotted_name(reader, &key.text, value) {
-        reader
-            .report
-            .error(
-                Code::UnknownKey,
-                span,
-                format!("{subject} has an unknown table"),
-            )
-            .hint(format!(
-                "a name with dots is quoted, as in `[instances.\"{name}\"]`"
-            ));
+        let message = format!("{subject} has an unknown table");
+        reader.error(Code::UnknownKey, span, message).hint(format!(
+            "a name with dots is quoted, as in `[instances.\"{name}\"]`"
+        ));
         return;
     }
     let Some(table) = reader.read_table(value, &subject, keys::INSTANCE) else {

@@ -5,7 +5,7 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::diagnostic::DiagnosticsBuilder;
+use super::diagnostic::{DiagnosticsBuilder, SpannedDiagnostic};
 use super::hints;
 use super::source::{Span, quote};
 use crate::model::Code;
@@ -39,10 +39,19 @@ impl FileReader<'_> {
         )
     }
 
-    /// Something that must be there is not.
+    pub(super) fn error(
+        &mut self,
+        code: Code,
+        span: Span,
+        message: impl Into<String>,
+    ) -> &mut SpannedDiagnostic {
+        self.report.error(code, span, message)
+    }
+
+    /// Reports that something required is missing, unless a syntax error may have hidden it.
     pub(super) fn report_missing(&mut self, span: Span, message: &str, hint: &str) {
         if !self.has_syntax_errors {
-            self.report.error(Code::WrongType, span, message).hint(hint);
+            self.error(Code::WrongType, span, message).hint(hint);
         }
     }
 
@@ -83,13 +92,8 @@ impl FileReader<'_> {
                 (None, Some(near)) => format!("did you mean {}?", quote(near)),
                 (None, None) => format!("the keys here are {}", list_words(known)),
             };
-            self.report
-                .error(
-                    Code::UnknownKey,
-                    span,
-                    format!("unknown key {} in {subject}", quote(word)),
-                )
-                .hint(hint);
+            let message = format!("unknown key {} in {subject}", quote(word));
+            self.error(Code::UnknownKey, span, message).hint(hint);
         }
     }
 
@@ -112,45 +116,38 @@ impl FileReader<'_> {
         })
     }
 
-    /// One string, or a list of them. An element of another type is reported and left out.
-    pub(super) fn read_strings(
-        &mut self,
-        value: &Value<'_>,
-        subject: &str,
-    ) -> Option<Vec<SpannedString>> {
-        match value.get_ref() {
-            DeValue::String(_) => self.read_string(value, subject).map(|text| vec![text]),
-            DeValue::Array(items) => {
-                let mut texts = Vec::with_capacity(items.len());
-                for item in items {
-                    if let Some(text) = self.string_of(item) {
-                        texts.push(text);
-                    } else {
-                        let element = format!("each element of {subject}");
-                        self.report_wrong_type::<()>(item, &element, "a string");
-                    }
-                }
-                Some(texts)
+    /// One string, or a list of them. A value of another type is reported and left out.
+    pub(super) fn read_strings(&mut self, value: &Value<'_>, subject: &str) -> Vec<SpannedString> {
+        let DeValue::Array(items) = value.get_ref() else {
+            let text = self.string_of(value).or_else(|| {
+                self.report_wrong_type(value, subject, "a string or a list of strings")
+            });
+            return text.into_iter().collect();
+        };
+        let mut texts = Vec::with_capacity(items.len());
+        for item in items {
+            if let Some(text) = self.string_of(item) {
+                texts.push(text);
+            } else {
+                let element = format!("each element of {subject}");
+                self.report_wrong_type::<()>(item, &element, "a string");
             }
-            _ => self.report_wrong_type(value, subject, "a string or a list of strings"),
         }
+        texts
     }
 
-    /// As [`FileReader::texts`], and an empty list is an error.
+    /// As [`read_strings`](Self::read_strings), and an empty list is an error.
     pub(super) fn read_nonempty_strings(
         &mut self,
         value: &Value<'_>,
         subject: &str,
         hint: &str,
-    ) -> Option<Vec<SpannedString>> {
-        let texts = self.read_strings(value, subject)?;
+    ) -> Vec<SpannedString> {
         if matches!(value.get_ref(), DeValue::Array(items) if items.is_empty()) {
-            let span = self.span(value);
-            self.report
-                .error(Code::WrongType, span, format!("{subject} is empty"))
-                .hint(hint);
+            let (span, message) = (self.span(value), format!("{subject} is empty"));
+            self.error(Code::WrongType, span, message).hint(hint);
         }
-        Some(texts)
+        self.read_strings(value, subject)
     }
 
     /// One of a few words.
@@ -190,12 +187,8 @@ impl FileReader<'_> {
             DeValue::Array(_) => "a list",
             DeValue::Table(_) => "a table",
         };
-        let span = self.span(value);
-        self.report.error(
-            Code::WrongType,
-            span,
-            format!("{subject} must be {wanted}, found {found}"),
-        );
+        let message = format!("{subject} must be {wanted}, found {found}");
+        self.error(Code::WrongType, self.span(value), message);
         None
     }
 }

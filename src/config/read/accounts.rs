@@ -2,13 +2,11 @@
 //!
 //! Owns the forms of IDs, role ARNs and profile names. Does not accept secrets, which have no key here.
 
-use std::collections::BTreeSet;
-
 use super::super::definitions::{Account, Definitions};
-use super::super::source::{Span, quote};
+use super::super::keys;
+use super::super::source::quote;
 use super::super::tree::{FileReader, SpannedString, Value};
-use super::super::{keys, regions};
-use super::check_definition_name;
+use super::{check_definition_name, valid_regions};
 use crate::model::{Code, is_unsafe};
 
 /// Reads an account. An account without a valid `id` is left out.
@@ -34,7 +32,6 @@ pub(super) fn read(
         Some(id) => {
             let message = format!("{} is not a valid account ID", quote(&id.text));
             reader
-                .report
                 .error(Code::InvalidValue, id.span, message)
                 .hint("it has twelve digits, in quotes: `aws sts get-caller-identity` shows it");
             None
@@ -51,30 +48,19 @@ pub(super) fn read(
     let profile = profile.filter(|profile| {
         let is_valid = !profile.text.trim().is_empty() && !profile.text.contains(is_unsafe);
         if !is_valid {
+            let message = "`profile` names no profile";
             reader
-                .report
-                .error(
-                    Code::InvalidValue,
-                    profile.span,
-                    "`profile` names no profile",
-                )
+                .error(Code::InvalidValue, profile.span, message)
                 .hint("it is the name of a profile in ~/.aws/config");
         }
         is_valid
     });
-    let mut account_regions = BTreeSet::new();
-    if let Some(value) = table.get("regions") {
+    let regions = table.get("regions").map(|value| {
         let hint =
             "name a region, as in [\"eu-central-1\"], or leave it out for those of the defaults";
-        for SpannedString { text, span } in reader
-            .read_nonempty_strings(value, "`regions`", hint)
-            .unwrap_or_default()
-        {
-            if regions::check(reader.report, &text, span) {
-                account_regions.insert(text);
-            }
-        }
-    }
+        let regions = reader.read_nonempty_strings(value, "`regions`", hint);
+        valid_regions(reader, regions).collect()
+    });
     let (true, Some(id)) = (has_valid_name, id) else {
         // The name is not reported as undefined where it is used.
         defs.is_incomplete = true;
@@ -83,7 +69,7 @@ pub(super) fn read(
     let account = Account {
         id: id.text,
         role: role.map(|role| role.text),
-        regions: account_regions,
+        regions: regions.unwrap_or_default(),
         profile: profile.map(|profile| profile.text),
     };
     defs.accounts
@@ -97,37 +83,25 @@ fn check_role(
     id: Option<&SpannedString>,
 ) -> bool {
     let Some(account) = account_of(&role.text) else {
+        let message = format!("{} is no ARN of a role", quote(&role.text));
         reader
-            .report
-            .error(
-                Code::InvalidValue,
-                role.span,
-                format!("{} is no ARN of a role", quote(&role.text)),
-            )
+            .error(Code::InvalidValue, role.span, message)
             .hint("write it as in \"arn:aws:iam::123456789012:role/portward\"");
         return false;
     };
-    let Some(SpannedString { text: id, span }) = id else {
+    let Some(id) = id.filter(|id| id.text != account) else {
         return true;
     };
-    if account != id {
-        let span: Span = *span;
-        reader
-            .report
-            .error(
-                Code::Conflict,
-                role.span,
-                format!(
-                    "this role is in account {}, not in {}",
-                    quote(account),
-                    quote(id)
-                ),
-            )
-            .hint("a role works in the account that it belongs to: correct `id` or `role`")
-            .related(span, "the account is said to be this one");
-        return false;
-    }
-    true
+    let message = format!(
+        "this role is in account {}, not in {}",
+        quote(account),
+        quote(&id.text)
+    );
+    reader
+        .error(Code::Conflict, role.span, message)
+        .hint("a role works in the account that it belongs to: correct `id` or `role`")
+        .related(id.span, "the account is said to be this one");
+    false
 }
 
 /// The account of a role: `arn:PARTITION:iam::ACCOUNT:role/PATH`.

@@ -10,7 +10,7 @@ use super::super::definitions::GrantsDef;
 use super::super::keys;
 use super::super::source::{Span, quote};
 use super::super::tree::{FileReader, SpannedString, Value};
-use super::policy::{read_prefix_length, rule_of};
+use super::policy::{read_prefix_lengths, rule_of};
 use super::selector::read_selector;
 use crate::model::Code;
 
@@ -24,15 +24,18 @@ pub(super) fn read(
     let table = reader.read_table(value, "`[grants]`", keys::GRANTS)?;
     let services = if let Some(value) = table.get("services") {
         let hint = "name a service or a port, as in `services = [\"ssh\", \"tcp/8080\"]`";
-        reader
-            .read_nonempty_strings(value, "`services`", hint)
-            .unwrap_or_default()
+        reader.read_nonempty_strings(value, "`services`", hint)
     } else {
         let hint = "name what may be granted, as in `services = [\"ssh\"]`";
         reader.report_missing(span, "`[grants]` has no `services`", hint);
         Vec::new()
     };
-    let (ipv4, ipv6) = read_max_sources(reader, table);
+    let max_sources = table.get("max-sources");
+    let max_sources =
+        max_sources.and_then(|value| reader.read_table(value, "`max-sources`", keys::MAX_SOURCES));
+    let (ipv4, ipv6) = max_sources
+        .map(|limits| read_prefix_lengths(reader, limits))
+        .unwrap_or_default();
     Some(GrantsDef {
         span,
         services: rule_of(span, Some(services), None),
@@ -60,31 +63,12 @@ fn read_max(reader: &mut FileReader<'_>, span: Span, table: &DeTable<'_>) -> Opt
     let duration = humantime::parse_duration(&text).ok();
     let duration = duration.filter(|duration| !duration.is_zero());
     if duration.is_none() {
+        let message = format!("`max` cannot be {}", quote(&text));
         reader
-            .report
-            .error(
-                Code::InvalidValue,
-                span,
-                format!("`max` cannot be {}", quote(&text)),
-            )
+            .error(Code::InvalidValue, span, message)
             .hint("write a length of time, as in \"30m\", \"8h\" or \"2d\"");
     }
     duration
-}
-
-fn read_max_sources(reader: &mut FileReader<'_>, table: &DeTable<'_>) -> (Option<u8>, Option<u8>) {
-    let Some(value) = table.get("max-sources") else {
-        return (None, None);
-    };
-    let Some(limits) = reader.read_table(value, "`max-sources`", keys::MAX_SOURCES) else {
-        return (None, None);
-    };
-    let ipv4 = limits.get("ipv4");
-    let ipv6 = limits.get("ipv6");
-    (
-        ipv4.and_then(|value| read_prefix_length(reader, value, "`ipv4`", 32)),
-        ipv6.and_then(|value| read_prefix_length(reader, value, "`ipv6`", 128)),
-    )
 }
 
 /// Reads the servers that `--from me` asks for the user's address. Somebody who could answer in place of such a server could have any
@@ -94,21 +78,14 @@ fn read_whoami(reader: &mut FileReader<'_>, table: &DeTable<'_>) -> Vec<String> 
         return Vec::new();
     };
     let hint = "name an address that answers with that of whoever asks";
-    let texts = reader
-        .read_nonempty_strings(value, "`whoami`", hint)
-        .unwrap_or_default();
     let mut urls = Vec::new();
-    for SpannedString { text, span } in texts {
+    for SpannedString { text, span } in reader.read_nonempty_strings(value, "`whoami`", hint) {
         if is_trusted(&text) {
             urls.push(text);
         } else {
+            let message = format!("`whoami` cannot be {}", quote(&text));
             reader
-                .report
-                .error(
-                    Code::InvalidValue,
-                    span,
-                    format!("`whoami` cannot be {}", quote(&text)),
-                )
+                .error(Code::InvalidValue, span, message)
                 .hint("write an `https://` address; `http://` is taken on loopback only");
         }
     }

@@ -35,14 +35,9 @@ fn read_count(reader: &mut FileReader<'_>, value: &Value<'_>, subject: &str) -> 
     if let Some(count) = count.ok().and_then(|count| usize::try_from(count).ok()) {
         return Some(count);
     }
-    let span = reader.span(value);
+    let message = format!("{subject} must be 0 or more, found {number}");
     reader
-        .report
-        .error(
-            Code::InvalidValue,
-            span,
-            format!("{subject} must be 0 or more, found {number}"),
-        )
+        .error(Code::InvalidValue, reader.span(value), message)
         .hint("write how many one run may change; without the key the default holds");
     None
 }

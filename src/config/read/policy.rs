@@ -24,10 +24,9 @@ const BUILT_IN_KEYS: [&str; 2] = ["id", "severity"];
 
 pub(super) fn read(reader: &mut FileReader<'_>, defs: &mut Definitions, value: &Value<'_>) {
     let DeValue::Array(items) = value.get_ref() else {
-        let span = reader.span(value);
+        let message = "`policy` must be a list of tables";
         reader
-            .report
-            .error(Code::WrongType, span, "`policy` must be a list of tables")
+            .error(Code::WrongType, reader.span(value), message)
             .hint("each begins with `[[policy]]`, in two pairs of brackets");
         return;
     };
@@ -74,14 +73,9 @@ fn read_built_in(
     let name = quote(&id.text);
     for (key, _) in table {
         if !BUILT_IN_KEYS.contains(&key.get_ref().as_ref()) {
-            let span = reader.span(key);
+            let message = format!("{name} is built in: only its `severity` can be set");
             reader
-                .report
-                .error(
-                    Code::Misplaced,
-                    span,
-                    format!("{name} is built in: only its `severity` can be set"),
-                )
+                .error(Code::Misplaced, reader.span(key), message)
                 .hint("give a policy of your own another `id`");
         }
     }
@@ -110,14 +104,10 @@ fn read_custom(
 ) -> PolicyDef {
     let services = table.get("services").map(|value| {
         let hint = "name a service or a port, as in `services = [\"ssh\", \"tcp/8080\"]`";
-        reader
-            .read_nonempty_strings(value, "`services`", hint)
-            .unwrap_or_default()
+        reader.read_nonempty_strings(value, "`services`", hint)
     });
     let only_from = table.get("only-from").map(|value| {
-        let texts = reader
-            .read_strings(value, "`only-from`")
-            .unwrap_or_default();
+        let texts = reader.read_strings(value, "`only-from`");
         rule_of(id.span, services.clone(), Some(texts))
     });
     let at_most = table
@@ -148,9 +138,7 @@ fn read_custom(
         selector: table
             .get("match")
             .map(|value| read_selector(reader, value).0),
-        why: table
-            .get("why")
-            .and_then(|value| read_printable(reader, value, "`why`")),
+        why: read_printable(reader, table, "why"),
     }
 }
 
@@ -181,17 +169,24 @@ fn read_at_most(reader: &mut FileReader<'_>, value: &Value<'_>, services: RuleDe
         let hint = "write `at-most = { ipv4 = \"/16\", ipv6 = \"/48\" }`; a family that is left out has no limit";
         reader.report_missing(span, "`at-most` has no limit", hint);
     }
-    limit.ipv4 = table
-        .get("ipv4")
-        .and_then(|value| read_prefix_length(reader, value, "`ipv4`", 32));
-    limit.ipv6 = table
-        .get("ipv6")
-        .and_then(|value| read_prefix_length(reader, value, "`ipv6`", 128));
+    (limit.ipv4, limit.ipv6) = read_prefix_lengths(reader, table);
     limit
 }
 
+/// Reads the keys `ipv4` and `ipv6` of a table.
+pub(super) fn read_prefix_lengths(
+    reader: &mut FileReader<'_>,
+    table: &DeTable<'_>,
+) -> (Option<u8>, Option<u8>) {
+    let mut read = |key: &str, longest| {
+        let value = table.get(key)?;
+        read_prefix_length(reader, value, &format!("`{key}`"), longest)
+    };
+    (read("ipv4", 32), read("ipv6", 128))
+}
+
 /// Reads a prefix length such as `/16`.
-pub(super) fn read_prefix_length(
+fn read_prefix_length(
     reader: &mut FileReader<'_>,
     value: &Value<'_>,
     subject: &str,
@@ -206,8 +201,9 @@ pub(super) fn read_prefix_length(
     if let Some(length) = length.filter(|length| *length <= longest) {
         return Some(length);
     }
-    reader.report
-        .error(Code::InvalidValue, span, format!("{subject} cannot be {}", quote(&text)))
+    let message = format!("{subject} cannot be {}", quote(&text));
+    reader
+        .error(Code::InvalidValue, span, message)
         .hint(format!(
             "write a prefix length from \"/0\" to \"/{longest}\": as many addresses as such a network holds"
         ));

@@ -2,7 +2,7 @@
 //!
 //! Owns the keys of one rule. Does not resolve names; `link` does.
 
-use toml::de::DeValue;
+use toml::de::{DeTable, DeValue};
 
 use super::super::definitions::RuleDef;
 use super::super::source::Span;
@@ -63,20 +63,15 @@ pub(super) fn read_rule(
         Some(value) => {
             let hint =
                 "name a service or a port, as in `allow = \"ssh\"` or `allow = \"tcp/8080\"`";
-            rule.allow = match value.get_ref() {
-                DeValue::Integer(port) => {
-                    let hint = hints::for_allow(port.as_str()).unwrap_or_else(|| hint.to_owned());
-                    let message = "`allow` must be a string or a list of strings, found an integer";
-                    reader
-                        .report
-                        .error(Code::WrongType, reader.span(value), message)
-                        .hint(hint);
-                    Vec::new()
-                }
-                _ => reader
-                    .read_nonempty_strings(value, "`allow`", hint)
-                    .unwrap_or_default(),
-            };
+            if let DeValue::Integer(port) = value.get_ref() {
+                let hint = hints::for_allow(port.as_str()).unwrap_or_else(|| hint.to_owned());
+                let message = "`allow` must be a string or a list of strings, found an integer";
+                reader
+                    .error(Code::WrongType, reader.span(value), message)
+                    .hint(hint);
+            } else {
+                rule.allow = reader.read_nonempty_strings(value, "`allow`", hint);
+            }
         }
         None => reader.report_missing(
             span,
@@ -87,11 +82,7 @@ pub(super) fn read_rule(
     match table.get("from") {
         Some(value) => {
             let hint = "a rule without sources would open the port to everyone: name one, or write \"anywhere\"";
-            rule.from = Some(
-                reader
-                    .read_nonempty_strings(value, "`from`", hint)
-                    .unwrap_or_default(),
-            );
+            rule.from = Some(reader.read_nonempty_strings(value, "`from`", hint));
         }
         None if kind != RuleKind::Absent => {
             reader.report_missing(
@@ -105,12 +96,8 @@ pub(super) fn read_rule(
     if let Some(value) = table.get("until").filter(|_| kind == RuleKind::Rule) {
         rule.until = read_until(reader, value);
     }
-    rule.owner = table
-        .get("owner")
-        .and_then(|value| read_printable(reader, value, "`owner`"));
-    rule.why = table
-        .get("why")
-        .and_then(|value| read_printable(reader, value, "`why`"));
+    rule.owner = read_printable(reader, table, "owner");
+    rule.why = read_printable(reader, table, "why");
     if let Some(value) = table.get("any-family").filter(|_| kind == RuleKind::Rule) {
         rule.any_family = match value.get_ref() {
             DeValue::Boolean(any_family) => *any_family,
@@ -120,13 +107,8 @@ pub(super) fn read_rule(
         };
     }
     if let Some(value) = table.get("waive").filter(|_| kind == RuleKind::Rule) {
-        rule.waive = reader
-            .read_nonempty_strings(
-                value,
-                "`waive`",
-                "name the policy that is to overlook the rule",
-            )
-            .unwrap_or_default();
+        let hint = "name the policy that is to overlook the rule";
+        rule.waive = reader.read_nonempty_strings(value, "`waive`", hint);
         let missing: Vec<String> = ["why", "owner", "until"]
             .into_iter()
             .filter(|key| !table.contains_key(*key))
@@ -168,7 +150,6 @@ fn read_until(reader: &mut FileReader<'_>, value: &Value<'_>) -> Option<time::Of
         DeValue::String(_) => {
             let message = "`until` must be a date or a date-time, found a string";
             reader
-                .report
                 .error(Code::WrongType, span, message)
                 .hint("write it without quotes, as in `until = 2031-12-31`");
             None
@@ -177,14 +158,15 @@ fn read_until(reader: &mut FileReader<'_>, value: &Value<'_>) -> Option<time::Of
     }
 }
 
-/// Reads a text that reports print unchanged.
+/// Reads the text under a key, which reports print unchanged.
 pub(super) fn read_printable(
     reader: &mut FileReader<'_>,
-    value: &Value<'_>,
-    subject: &str,
+    table: &DeTable<'_>,
+    key: &str,
 ) -> Option<String> {
-    let SpannedString { text, span } = reader.read_string(value, subject)?;
-    check_printable(reader, &text, span, subject).then_some(text)
+    let subject = format!("`{key}`");
+    let SpannedString { text, span } = reader.read_string(table.get(key)?, &subject)?;
+    check_printable(reader, &text, span, &subject).then_some(text)
 }
 
 /// Whether a text can be printed unchanged; an error if it cannot.
@@ -200,7 +182,6 @@ pub(super) fn check_printable(
     let code = u32::from(c);
     let message = format!("{subject} holds a line break or an invisible character, U+{code:04X}");
     reader
-        .report
         .error(Code::InvisibleText, span, message)
         .hint("reports show it on one line: write plain text");
     false

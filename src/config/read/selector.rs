@@ -23,21 +23,14 @@ pub(super) fn read_expect(
         DeValue::String(text) => text.clone().into_owned(),
         DeValue::Integer(number) => number.to_string(),
         _ => {
-            return reader.report_wrong_type(
-                value,
-                "`expect`",
-                "a number or a range such as \"1..200\"",
-            );
+            let wanted = "a number or a range such as \"1..200\"";
+            return reader.report_wrong_type(value, "`expect`", wanted);
         }
     };
     let Some(expect) = ExpectedCount::parse(&text) else {
+        let message = format!("`expect` cannot be {}", quote(&text));
         reader
-            .report
-            .error(
-                Code::InvalidValue,
-                span,
-                format!("`expect` cannot be {}", quote(&text)),
-            )
+            .error(Code::InvalidValue, span, message)
             .hint("write a number as in \"3\", or a range as in \"1..200\" or \"1..\"");
         return None;
     };
@@ -55,12 +48,8 @@ pub(super) fn read_selector(
         return (selector, region_glob);
     };
     if table.is_empty() {
-        let span = reader.span(value);
-        reader.report_missing(
-            span,
-            "`match` has no condition",
-            "to take every instance, write `match = { name = \"*\" }`",
-        );
+        let hint = "to take every instance, write `match = { name = \"*\" }`";
+        reader.report_missing(reader.span(value), "`match` has no condition", hint);
     }
     for (key, value) in table {
         match key.get_ref().as_ref() {
@@ -70,7 +59,6 @@ pub(super) fn read_selector(
                         let message =
                             format!("{} cannot be the name of an instance", quote(&text.text));
                         reader
-                            .report
                             .error(Code::InvalidName, text.span, message)
                             .hint(hint);
                     }
@@ -107,7 +95,7 @@ pub(super) fn read_selector(
                             "{} cannot be matched: whoever may grant access for a time may write tags whose keys begin with `{NAMESPACE}`",
                             quote(key.get_ref())
                         );
-                        reader.report.error(Code::InvalidName, span, message).hint(
+                        reader.error(Code::InvalidName, span, message).hint(
                             "match a tag that nobody writes who may only grant, such as `role`",
                         );
                     }
@@ -128,15 +116,9 @@ fn globs(
     value: &Value<'_>,
     subject: &str,
 ) -> Vec<(Glob, SpannedString)> {
-    let texts = reader
-        .read_nonempty_strings(
-            value,
-            subject,
-            "name a value, or a pattern such as \"web-*\"",
-        )
-        .unwrap_or_default();
+    let hint = "name a value, or a pattern such as \"web-*\"";
     let mut globs = Vec::new();
-    for text in texts {
+    for text in reader.read_nonempty_strings(value, subject, hint) {
         if !check_printable(reader, &text.text, text.span, subject) {
             continue;
         }
@@ -145,7 +127,6 @@ fn globs(
             Err(why) => {
                 let message = format!("{} is not a valid pattern: {why}", quote(&text.text));
                 reader
-                    .report
                     .error(Code::InvalidValue, text.span, message)
                     .hint("`*` is any text, `?` one character, `[ab]` one of these");
             }
