@@ -3,14 +3,13 @@
 //! Owns the effect of a lease on the desired state: a permitted lease in force becomes a declared rule, and an ended lease becomes an
 //! expired rule. Does not decode tags or check the limits; `lease` does both.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use time::OffsetDateTime;
 
 use super::Config;
 use super::definitions::GrantsDef;
-use super::diagnostic::DiagnosticsBuilder;
 use super::name_resolver::NameResolver;
 use super::rule::Families;
 use super::selector::{Glob, Selector};
@@ -30,38 +29,24 @@ pub(super) struct LinkedGrants {
 const DEFAULT_PREFIX_LENGTHS: (u8, u8) = (32, 64);
 
 /// Resolves the names of `services`.
-pub(super) fn link(
-    names: &mut NameResolver,
-    def: Option<GrantsDef>,
-    report: &mut DiagnosticsBuilder,
-) -> Option<LinkedGrants> {
-    let GrantsDef {
-        span,
-        services,
-        max,
-        ipv4,
-        ipv6,
-        selector,
-        reason_required,
-        whoami,
-    } = def?;
-    names.begin_table(0, span, report);
-    let rule = names.resolve_rule(services, report);
-    let keys: BTreeSet<_> = rule.keys().map(|(key, _)| *key).collect();
+pub(super) fn link(names: &mut NameResolver<'_>, def: Option<GrantsDef>) -> Option<LinkedGrants> {
+    let def = def?;
+    names.begin_table(0, def.span);
+    let rule = names.resolve_rule(def.services);
     let services = rule.items.iter();
     let services = services.map(|item| item.declared.allow.to_string());
     Some(LinkedGrants {
         limits: Limits {
-            keys,
+            keys: rule.keys().map(|(key, _)| *key).collect(),
             services: services.collect(),
-            max: max.unwrap_or_default(),
-            ipv4: ipv4.unwrap_or(DEFAULT_PREFIX_LENGTHS.0),
-            ipv6: ipv6.unwrap_or(DEFAULT_PREFIX_LENGTHS.1),
-            reason_required,
-            whoami,
-            origin: report.origin(span),
+            max: def.max.unwrap_or_default(),
+            ipv4: def.ipv4.unwrap_or(DEFAULT_PREFIX_LENGTHS.0),
+            ipv6: def.ipv6.unwrap_or(DEFAULT_PREFIX_LENGTHS.1),
+            reason_required: def.reason_required,
+            whoami: def.whoami,
+            origin: names.report.origin(def.span),
         },
-        selector,
+        selector: def.selector,
     })
 }
 

@@ -64,55 +64,52 @@ pub(super) fn link(defs: Definitions, report: &mut DiagnosticsBuilder) -> Linked
         accounts::check_selectors(&accounts, selectors, report);
         let ids = instances.0.values().map(|(span, def)| (*span, &def.place));
         accounts::check_instances(&accounts, ids, report);
-    }
-    let ruleset_names: Vec<(String, Span)> = rulesets
-        .0
-        .iter()
-        .map(|(name, (span, _))| (name.clone(), *span))
-        .collect();
-    let name_hints = name_hints(&groups, &instances);
-    let mut names = NameResolver::new(
-        addresses,
-        services,
-        ruleset_names,
-        name_hints,
-        is_incomplete,
-        report,
-    );
-    let mode = defaults.mode.unwrap_or_default();
-    names.policies = policy::waivable_policies(&policies);
-    names.set_policy_count(names.policies.len());
-    names.has_additive = mode == Mode::Additive
-        || groups
-            .0
-            .values()
-            .any(|(_, group)| matches!(group.body.mode, Some((Mode::Additive, _))));
-    if !is_incomplete {
         check_region_patterns(&defaults, &accounts, &groups, report);
     }
     let regions = named_regions(&defaults, &groups, &instances);
     let ids = instances.0.values().map(|(_, instance)| &instance.place);
     let sites = accounts::sites(&accounts, &regions, ids);
+    let ruleset_names = rulesets
+        .0
+        .iter()
+        .map(|(name, (span, _))| (name.clone(), *span));
+    let mut names = NameResolver::new(
+        addresses,
+        services,
+        ruleset_names.collect(),
+        name_hints(&groups, &instances),
+        is_incomplete,
+        report,
+    );
+    let mode = defaults.mode.unwrap_or_default();
+    names.set_policies(policy::waivable_policies(&policies));
+    names.has_additive = mode == Mode::Additive
+        || groups
+            .0
+            .values()
+            .any(|(_, group)| matches!(group.body.mode, Some((Mode::Additive, _))));
+    let rulesets = rulesets.0.into_values();
     let rulesets = rulesets
-        .0
-        .into_values()
-        .map(|(span, rules)| names.resolve_ruleset(rules, span, report))
+        .map(|(span, rules)| names.resolve_ruleset(rules, span))
         .collect();
+    let groups = groups.0.into_iter();
     let groups = groups
-        .0
-        .into_iter()
-        .map(|(name, (span, def))| link_group(&mut names, name, span, def, report))
+        .map(|(name, (span, def))| link_group(&mut names, name, span, def))
         .collect();
+    let instances = instances.0.into_iter();
     let instances = instances
-        .0
-        .into_iter()
-        .map(|(key, (span, def))| link_instance(&mut names, key, span, def, report))
+        .map(|(key, (span, def))| InstanceTable {
+            key,
+            span,
+            id: def.place,
+            settings: names.resolve_settings(def.body, span),
+        })
         .collect();
-    let guard = link_guard(&mut names, guard, report);
-    let policies = policy::link(&mut names, policies, report);
-    let grants = grants::link(&mut names, grants, report);
-    if !report.has_errors() {
-        names.report_unused(grants.is_some(), report);
+    let guard = link_guard(&mut names, guard);
+    let policies = policy::link(&mut names, policies);
+    let grants = grants::link(&mut names, grants);
+    if !names.report.has_errors() {
+        names.report_unused(grants.is_some());
     }
     LinkedConfig {
         accounts,
@@ -121,13 +118,16 @@ pub(super) fn link(defs: Definitions, report: &mut DiagnosticsBuilder) -> Linked
         mode,
         strategy: defaults.strategy.unwrap_or_default(),
         rulesets,
-        ruleset_pairs: names.ruleset_pairs().to_vec(),
+        ruleset_pairs: names.ruleset_pairs,
         groups,
         instances,
         guard,
         grants,
         policies,
-        catalogue: names.into_catalogue(),
+        catalogue: Catalogue {
+            addresses: names.addresses,
+            services: names.services,
+        },
     }
 }
 
@@ -183,69 +183,33 @@ fn name_hints(
     groups.chain(instances).collect()
 }
 
-fn link_group(
-    names: &mut NameResolver,
-    name: String,
-    span: Span,
-    def: GroupDef,
-    report: &mut DiagnosticsBuilder,
-) -> Group {
-    let GroupDef {
-        selector,
-        expect,
-        region_glob: _,
-        body,
-    } = def;
-    let settings = names.resolve_settings(body, span, report);
+fn link_group(names: &mut NameResolver<'_>, name: String, span: Span, def: GroupDef) -> Group {
+    let settings = names.resolve_settings(def.body, span);
     if settings.is_empty() {
-        report.warning(
-            Code::Unused,
-            span,
-            format!(
-                "group {} declares instances, and neither rules nor settings",
-                quote(&name)
-            ),
+        let message = format!(
+            "group {} declares instances, and neither rules nor settings",
+            quote(&name)
         );
+        names.report.warning(Code::Unused, span, message);
     }
     Group {
         name,
         span,
-        selector,
-        expect,
+        selector: def.selector,
+        expect: def.expect,
         settings,
     }
 }
 
-fn link_instance(
-    names: &mut NameResolver,
-    key: String,
-    span: Span,
-    def: InstanceDef,
-    report: &mut DiagnosticsBuilder,
-) -> InstanceTable {
-    let InstanceDef { place: id, body } = def;
-    InstanceTable {
-        key,
-        span,
-        id,
-        settings: names.resolve_settings(body, span, report),
-    }
-}
-
-fn link_guard(names: &mut NameResolver, def: GuardDef, report: &mut DiagnosticsBuilder) -> Guard {
-    let GuardDef {
-        keep: lines,
-        max_instances,
-        max_closed,
-    } = def;
+fn link_guard(names: &mut NameResolver<'_>, def: GuardDef) -> Guard {
     let mut keep = Vec::new();
-    for line in lines {
-        names.begin_table(0, line.span, report);
-        keep.extend(names.resolve_rule(line, report).rules_of_any_instance());
+    for line in def.keep {
+        names.begin_table(0, line.span);
+        keep.extend(names.resolve_rule(line).rules_of_any_instance());
     }
     Guard {
         keep,
-        max_instances,
-        max_closed: max_closed.unwrap_or(Guard::default().max_closed),
+        max_instances: def.max_instances,
+        max_closed: def.max_closed.unwrap_or(Guard::default().max_closed),
     }
 }

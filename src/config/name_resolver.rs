@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::catalogue::Catalogue;
 use super::definitions::{BodyDef, NamedDefinitions, RuleDef};
 use super::diagnostic::DiagnosticsBuilder;
 use super::named_lists::{Element, ListKind, NamedLists};
@@ -23,13 +22,14 @@ use super::{hints, port_expr, services};
 use crate::model::{Code, Declaration, Key, Mode, Sources, Special};
 
 /// The names that rules can use, and the state of their resolution.
-pub(super) struct NameResolver {
-    addresses: NamedLists<SourceItem>,
-    services: NamedLists<Key>,
+pub(super) struct NameResolver<'r> {
+    pub(super) report: &'r mut DiagnosticsBuilder,
+    pub(super) addresses: NamedLists<SourceItem>,
+    pub(super) services: NamedLists<Key>,
     /// In the order of [`LinkedConfig::rulesets`](super::link::LinkedConfig::rulesets).
     rulesets: Vec<(String, Span)>,
     /// The number of pairs of port and source of each resolved ruleset, in the same order.
-    ruleset_pairs: Vec<usize>,
+    pub(super) ruleset_pairs: Vec<usize>,
     /// The number of pairs of port and source so far.
     budget: PairBudget,
     used_rulesets: BTreeSet<usize>,
@@ -39,7 +39,7 @@ pub(super) struct NameResolver {
     keys: HashMap<Arc<str>, Arc<[Key]>>,
     is_incomplete: bool,
     /// The policies, and whether a rule can have a waiver from them.
-    pub(super) policies: BTreeMap<String, bool>,
+    policies: BTreeMap<String, bool>,
     /// Whether the defaults or a group have the mode `additive`.
     pub(super) has_additive: bool,
 }
@@ -61,7 +61,7 @@ struct Literal {
     special: Option<&'static Special>,
 }
 
-impl NameResolver {
+impl<'r> NameResolver<'r> {
     /// Resolves the names in sets and services. `rulesets` are sorted; `name_hints` are the hints for names of instances and groups
     /// that are used as a source.
     pub(super) fn new(
@@ -70,7 +70,7 @@ impl NameResolver {
         rulesets: Vec<(String, Span)>,
         name_hints: BTreeMap<String, fn(&str) -> String>,
         is_incomplete: bool,
-        report: &mut DiagnosticsBuilder,
+        report: &'r mut DiagnosticsBuilder,
     ) -> Self {
         for (_, texts) in addresses.0.values() {
             special_sources::warn(report, &special_sources(texts));
@@ -92,6 +92,7 @@ impl NameResolver {
         Self {
             addresses: NamedLists::new(address_set, addresses, is_incomplete, report, parse_source),
             services: NamedLists::new(service, services, is_incomplete, report, parse_port),
+            report,
             rulesets,
             ruleset_pairs: Vec::new(),
             budget: PairBudget::new(0),
@@ -105,16 +106,9 @@ impl NameResolver {
     }
 
     /// Resolves the names of a ruleset. Rulesets come first, in order.
-    pub(super) fn resolve_ruleset(
-        &mut self,
-        rules: Vec<RuleDef>,
-        span: Span,
-        report: &mut DiagnosticsBuilder,
-    ) -> Box<[Rule]> {
-        self.begin_table(0, span, report);
-        let rules = rules
-            .into_iter()
-            .map(|rule| self.resolve_rule(rule, report));
+    pub(super) fn resolve_ruleset(&mut self, rules: Vec<RuleDef>, span: Span) -> Box<[Rule]> {
+        self.begin_table(0, span);
+        let rules = rules.into_iter().map(|rule| self.resolve_rule(rule));
         let rules = rules.collect();
         // The excess was reported, and is not reported again for each table that uses the ruleset.
         self.ruleset_pairs.push(if self.budget.is_exceeded() {
@@ -125,35 +119,21 @@ impl NameResolver {
         rules
     }
 
-    /// Sets the number of policies that the budget counts for.
-    pub(super) fn set_policy_count(&mut self, policies: usize) {
-        self.budget = PairBudget::new(policies);
+    /// Sets the policies, whose number the budget counts for.
+    pub(super) fn set_policies(&mut self, policies: BTreeMap<String, bool>) {
+        self.budget = PairBudget::new(policies.len());
+        self.policies = policies;
     }
 
     /// Starts counting for a table whose rulesets have this many pairs.
-    pub(super) fn begin_table(
-        &mut self,
-        pairs: usize,
-        span: Span,
-        report: &mut DiagnosticsBuilder,
-    ) {
+    pub(super) fn begin_table(&mut self, pairs: usize, span: Span) {
         if let Err(error) = self.budget.begin_table(pairs) {
-            error.report(report, Code::TooLarge, span);
+            error.report(self.report, Code::TooLarge, span);
         }
     }
 
-    /// The number of pairs of port and source of each ruleset.
-    pub(super) fn ruleset_pairs(&self) -> &[usize] {
-        &self.ruleset_pairs
-    }
-
     /// Resolves the names of a group or an instance.
-    pub(super) fn resolve_settings(
-        &mut self,
-        body: BodyDef,
-        span: Span,
-        report: &mut DiagnosticsBuilder,
-    ) -> Settings {
+    pub(super) fn resolve_settings(&mut self, body: BodyDef, span: Span) -> Settings {
         let BodyDef {
             uses,
             rules,
@@ -165,24 +145,23 @@ impl NameResolver {
         let may_be_additive = mode.map_or(self.has_additive, |(mode, _)| mode == Mode::Additive);
         if let Some(first) = absent.first().filter(|_| !may_be_additive) {
             let mode = mode.map_or("this", |(mode, _)| mode.as_str());
-            report.error(Code::Misplaced, first.span, format!("`absent` has no meaning in {mode} mode")).hint(
+            let message = format!("`absent` has no meaning in {mode} mode");
+            self.report.error(Code::Misplaced, first.span, message).hint(
                 "in additive mode (`mode = \"additive\"`) it names access to close; in authoritative mode remove it, because rules that are not declared are closed",
             );
         }
         let uses: BTreeSet<usize> = uses
             .iter()
-            .filter_map(|name| self.find_ruleset(name, report))
+            .filter_map(|name| self.find_ruleset(name))
             .collect();
         let ruleset_pairs = uses.iter().map(|id| self.ruleset_pairs[*id]).sum();
-        self.begin_table(ruleset_pairs, span, report);
-        let rules = rules
-            .into_iter()
-            .map(|rule| self.resolve_rule(rule, report));
+        self.begin_table(ruleset_pairs, span);
+        let rules = rules.into_iter().map(|rule| self.resolve_rule(rule));
         let rules = rules.collect();
         let absent = absent.into_iter().map(|rule| AbsentRule {
             has_all_sources: rule.from.is_none(),
             // No warning: access of unreachable networks may be closed.
-            rule: self.resolve_rule_and_special(rule, report).0,
+            rule: self.resolve_rule_and_special(rule).0,
         });
         Settings {
             uses,
@@ -194,11 +173,7 @@ impl NameResolver {
         }
     }
 
-    fn find_ruleset(
-        &mut self,
-        name: &SpannedString,
-        report: &mut DiagnosticsBuilder,
-    ) -> Option<usize> {
+    fn find_ruleset(&mut self, name: &SpannedString) -> Option<usize> {
         let found = self
             .rulesets
             .binary_search_by(|(known, _)| known.as_str().cmp(&name.text));
@@ -209,24 +184,21 @@ impl NameResolver {
         if !self.is_incomplete {
             let known = self.rulesets.iter().map(|(name, _)| name.as_str());
             let message = format!("there is no ruleset {}", quote(&name.text));
-            report.unknown(Code::UnknownName, name.span, message, &name.text, known);
+            self.report
+                .unknown(Code::UnknownName, name.span, message, &name.text, known);
         }
         None
     }
 
     /// Resolves the names of a rule, and warns of sources that cannot reach a public address.
-    pub(super) fn resolve_rule(&mut self, def: RuleDef, report: &mut DiagnosticsBuilder) -> Rule {
-        let (rule, special) = self.resolve_rule_and_special(def, report);
-        special_sources::warn(report, &special);
+    pub(super) fn resolve_rule(&mut self, def: RuleDef) -> Rule {
+        let (rule, special) = self.resolve_rule_and_special(def);
+        special_sources::warn(self.report, &special);
         rule
     }
 
     /// Resolves the names of a rule. Also returns its literal sources that cannot reach a public address.
-    fn resolve_rule_and_special(
-        &mut self,
-        def: RuleDef,
-        report: &mut DiagnosticsBuilder,
-    ) -> (Rule, Vec<SpecialSource>) {
+    fn resolve_rule_and_special(&mut self, def: RuleDef) -> (Rule, Vec<SpecialSource>) {
         let RuleDef {
             span,
             allow,
@@ -238,7 +210,7 @@ impl NameResolver {
             any_family,
         } = def;
         for id in &waive {
-            self.check_waiver(id, report);
+            self.check_waiver(id);
         }
         // The excess was reported. Do not spend the effort that the limit exists to avoid.
         let (allow, from) = if self.budget.is_exceeded() {
@@ -246,14 +218,14 @@ impl NameResolver {
         } else {
             (allow, from)
         };
-        let (from, spans, resolved) = self.resolve_from(from.unwrap_or_default(), report);
-        let origin = report.origin(span);
+        let (from, spans, resolved) = self.resolve_from(from.unwrap_or_default());
+        let origin = self.report.origin(span);
         let mut seen = BTreeSet::new();
         let has_several = allow.len() > 1;
         let items: Box<[AllowItem]> = allow
             .into_iter()
             .map(|text| {
-                let (allow, mut keys) = self.resolve_allow(text, report);
+                let (allow, mut keys) = self.resolve_allow(text);
                 if has_several {
                     let first = keys.iter().copied().filter(|key| seen.insert(*key));
                     keys = first.collect();
@@ -293,12 +265,12 @@ impl NameResolver {
             first_literal.get_or_insert(span);
             // This depends on `allow`, so it is not cached.
             if let Some(item) = without_family.filter(|_| !any_family) {
-                report_wrong_family(text, span, is_ipv4, item, report);
+                self.report_wrong_family(text, span, is_ipv4, item);
             }
         }
         let ports = items.iter().map(|item| item.keys.len()).sum();
         if let Err(error) = self.budget.add_rule(ports, resolved.sources.len()) {
-            error.report(report, Code::TooLarge, span);
+            error.report(self.report, Code::TooLarge, span);
         }
         let rule = Rule {
             span,
@@ -311,12 +283,30 @@ impl NameResolver {
         (rule, special)
     }
 
-    fn check_waiver(&self, id: &SpannedString, report: &mut DiagnosticsBuilder) {
+    /// Reports a literal address of a family that `allow` does not accept.
+    fn report_wrong_family(&mut self, text: &str, span: Span, is_ipv4: bool, item: &AllowItem) {
+        let (family, protocol) = if is_ipv4 {
+            ("IPv4", "icmp")
+        } else {
+            ("IPv6", "icmpv6")
+        };
+        let message = format!(
+            "{} is an {family} address, which {} does not take",
+            quote(text),
+            quote(item.text())
+        );
+        let hint = format!("the protocol for {family} is `{protocol}`; `ping` is both");
+        self.report
+            .error(Code::InvalidSource, span, message)
+            .hint(hint);
+    }
+
+    fn check_waiver(&mut self, id: &SpannedString) {
         match self.policies.get(&id.text) {
             Some(true) => {}
             Some(false) => {
                 let message = format!("policy {} forbids nothing to waive", quote(&id.text));
-                report
+                self.report
                     .error(Code::Misplaced, id.span, message)
                     .hint("it only requires access: a rule that opens something cannot break it");
             }
@@ -324,25 +314,22 @@ impl NameResolver {
             None => {
                 let known = self.policies.keys().map(String::as_str);
                 let message = format!("there is no policy {}", quote(&id.text));
-                report.unknown(Code::UnknownName, id.span, message, &id.text, known);
+                self.report
+                    .unknown(Code::UnknownName, id.span, message, &id.text, known);
             }
         }
     }
 
     /// A text of `allow` with its keys.
-    fn resolve_allow(
-        &mut self,
-        text: SpannedString,
-        report: &mut DiagnosticsBuilder,
-    ) -> (Arc<str>, Arc<[Key]>) {
+    fn resolve_allow(&mut self, text: SpannedString) -> (Arc<str>, Arc<[Key]>) {
         if let Some((text, keys)) = self.keys.get_key_value(text.text.as_str()) {
             return (Arc::clone(text), Arc::clone(keys));
         }
-        let keys = match parse_port(&text, report) {
+        let keys = match parse_port(&text, self.report) {
             Element::Items(keys) => Some(keys.into()),
             Element::Name => self
                 .services
-                .expand(&text.text, text.span, report)
+                .expand(&text.text, text.span, self.report)
                 .map(|keys| keys.iter().copied().collect()),
             Element::Invalid => None,
         };
@@ -359,7 +346,6 @@ impl NameResolver {
     fn resolve_from(
         &mut self,
         from: Vec<SpannedString>,
-        report: &mut DiagnosticsBuilder,
     ) -> (Arc<[String]>, Vec<Span>, Rc<ResolvedSources>) {
         let texts = from.into_iter().map(|text| (text.text, text.span));
         let (texts, spans): (Vec<String>, Vec<Span>) = texts.unzip();
@@ -369,7 +355,7 @@ impl NameResolver {
         let mut resolved = ResolvedSources::default();
         let mut is_valid = true;
         for (index, text) in texts.iter().enumerate() {
-            is_valid &= self.add_source(text, spans[index], index, &mut resolved, report);
+            is_valid &= self.add_source(text, spans[index], index, &mut resolved);
         }
         let from: Arc<[String]> = texts.into();
         let resolved = Rc::new(resolved);
@@ -387,7 +373,6 @@ impl NameResolver {
         span: Span,
         index: usize,
         resolved: &mut ResolvedSources,
-        report: &mut DiagnosticsBuilder,
     ) -> bool {
         match source_expr::parse(text) {
             SourceExpr::Keyword(items) => SourceItem::add_all(items, &mut resolved.sources),
@@ -400,36 +385,28 @@ impl NameResolver {
                     special,
                 });
             }
-            SourceExpr::Name => match self.addresses.expand(text, span, report) {
+            SourceExpr::Name => match self.addresses.expand(text, span, self.report) {
                 Some(items) => SourceItem::add_all(&items, &mut resolved.sources),
                 None => return false,
             },
             SourceExpr::Invalid(error) => {
-                error.report(report, Code::InvalidSource, span);
+                error.report(self.report, Code::InvalidSource, span);
                 return false;
             }
         }
         true
     }
 
-    /// The user's names, for lookups.
-    pub(super) fn into_catalogue(self) -> Catalogue {
-        Catalogue {
-            addresses: self.addresses,
-            services: self.services,
-        }
-    }
-
     /// Warns of unused names. Where access may be granted, `grant --from` may name any address set.
-    pub(super) fn report_unused(&self, may_grant: bool, report: &mut DiagnosticsBuilder) {
+    pub(super) fn report_unused(&mut self, may_grant: bool) {
         if !may_grant {
-            self.addresses.report_unused(report);
+            self.addresses.report_unused(self.report);
         }
-        self.services.report_unused(report);
+        self.services.report_unused(self.report);
         for (id, (name, span)) in self.rulesets.iter().enumerate() {
             if !self.used_rulesets.contains(&id) {
                 let message = format!("ruleset {} is not used", quote(name));
-                report.warning(Code::Unused, *span, message);
+                self.report.warning(Code::Unused, *span, message);
             }
         }
     }
@@ -461,29 +438,4 @@ fn parse_port(text: &SpannedString, report: &mut DiagnosticsBuilder) -> Element<
             None => Element::Name,
         },
     }
-}
-
-/// Reports a literal address of a family that `allow` does not accept.
-fn report_wrong_family(
-    text: &str,
-    span: Span,
-    is_ipv4: bool,
-    item: &AllowItem,
-    report: &mut DiagnosticsBuilder,
-) {
-    let (family, protocol) = if is_ipv4 {
-        ("IPv4", "icmp")
-    } else {
-        ("IPv6", "icmpv6")
-    };
-    let message = format!(
-        "{} is an {family} address, which {} does not take",
-        quote(text),
-        quote(item.text())
-    );
-    report
-        .error(Code::InvalidSource, span, message)
-        .hint(format!(
-            "the protocol for {family} is `{protocol}`; `ping` is both"
-        ));
 }

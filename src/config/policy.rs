@@ -13,8 +13,7 @@
 
 use std::collections::BTreeMap;
 
-use super::definitions::{AtMost, NamedDefinitions, PolicyDef, Severity};
-use super::diagnostic::DiagnosticsBuilder;
+use super::definitions::{NamedDefinitions, PolicyDef, Severity};
 use super::name_resolver::NameResolver;
 use super::selector::Selector;
 use crate::model::{Cells, Demand, Key, Policy, PolicySeverity, Protocol};
@@ -66,51 +65,40 @@ pub(super) fn waivable_policies(defs: &NamedDefinitions<PolicyDef>) -> BTreeMap<
 
 /// Resolves the names in policies. Policies that are off are left out.
 pub(super) fn link(
-    names: &mut NameResolver,
+    names: &mut NameResolver<'_>,
     defs: NamedDefinitions<PolicyDef>,
-    report: &mut DiagnosticsBuilder,
 ) -> Vec<LinkedPolicy> {
     let mut policies = Vec::new();
     let mut severities = BTreeMap::new();
     for (id, (span, def)) in defs.0 {
-        let PolicyDef {
-            severity,
-            only_from,
-            at_most,
-            require,
-            selector,
-            why,
-        } = def;
         if is_built_in(&id) {
-            severities.insert(id, severity);
+            severities.insert(id, def.severity);
             continue;
         }
-        names.begin_table(0, span, report);
+        names.begin_table(0, span);
         let mut demands = Vec::new();
-        if let Some(rule) = only_from {
-            let rule = names.resolve_rule(rule, report);
+        if let Some(rule) = def.only_from {
+            let rule = names.resolve_rule(rule);
             demands.push(Demand::OnlyFrom {
                 cells: cells(&rule),
                 sources: rule.sources.clone(),
                 from: rule.from().to_vec(),
             });
         }
-        if let Some(AtMost {
-            services,
-            ipv4,
-            ipv6,
-        }) = at_most
-        {
-            let cells = cells(&names.resolve_rule(services, report));
-            demands.push(Demand::AtMost { cells, ipv4, ipv6 });
+        if let Some(limit) = def.at_most {
+            demands.push(Demand::AtMost {
+                cells: cells(&names.resolve_rule(limit.services)),
+                ipv4: limit.ipv4,
+                ipv6: limit.ipv6,
+            });
         }
-        if let Some(rule) = require {
-            let required = names.resolve_rule(rule, report);
-            let required = required.rules_of_any_instance().collect();
-            demands.push(Demand::Require(required));
+        if let Some(rule) = def.require {
+            let rules = names.resolve_rule(rule).rules_of_any_instance().collect();
+            demands.push(Demand::Require(rules));
         }
         // Names are resolved although the policy is off, so that mistakes are reported before it is on.
-        let Severity::On(severity) = severity.unwrap_or(Severity::On(PolicySeverity::Deny)) else {
+        let severity = def.severity.unwrap_or(Severity::On(PolicySeverity::Deny));
+        let Severity::On(severity) = severity else {
             continue;
         };
         policies.push(LinkedPolicy {
@@ -119,10 +107,10 @@ pub(super) fn link(
                 severity,
                 demands,
                 instances: None,
-                origin: Some(report.origin(span)),
-                why,
+                origin: Some(names.report.origin(span)),
+                why: def.why,
             },
-            selector,
+            selector: def.selector,
         });
     }
     for id in BUILT_IN {
