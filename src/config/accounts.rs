@@ -119,12 +119,10 @@ fn report_unknown(
     report: &mut DiagnosticsBuilder,
 ) {
     let message = format!("account {} is not defined", quote(name));
-    let near = report.nearest(name, accounts.keys().map(String::as_str));
-    let hint = match near {
-        Some(near) => format!("did you mean {}?", quote(near)),
-        None => known_accounts(accounts),
-    };
-    report.error(Code::UnknownName, span, message).hint(hint);
+    let hint = report.suggestion(name, accounts.keys().map(String::as_str));
+    report
+        .error(Code::UnknownName, span, message)
+        .hint(hint.unwrap_or_else(|| known_accounts(accounts)));
 }
 
 /// The hint for an unknown account.

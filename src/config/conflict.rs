@@ -27,20 +27,17 @@ pub(super) fn resolve_setting<T: Copy + PartialEq>(
     let (first, value, first_span) = values.next()?;
     for (group, other, span) in values {
         if other != value && report.is_first_for(first_span, span) {
-            let (name, one, two) = (
-                quote(&instance.id.to_string()),
+            let message = format!(
+                "groups {} and {} give {} different values of `{key}`",
                 quote(&first.name),
                 quote(&group.name),
+                quote(&instance.id.to_string())
             );
+            let table = toml_key(&instance.id.name);
             report
-                .error(
-                    Code::Conflict,
-                    span,
-                    format!("groups {one} and {two} give {name} different values of `{key}`"),
-                )
+                .error(Code::Conflict, span, message)
                 .hint(format!(
-                    "let them agree, or set `{key}` in `[instances.{}]`",
-                    toml_key(&instance.id.name)
+                    "let them agree, or set `{key}` in `[instances.{table}]`"
                 ))
                 .related(first_span, "the other one is here");
         }
@@ -95,43 +92,31 @@ pub(super) fn add_absent(
 fn report_contradictions(
     report: &mut DiagnosticsBuilder,
     instance: &Instance,
-    AbsentRule {
-        rule: line,
-        has_all_sources,
-    }: &AbsentRule,
+    line: &AbsentRule,
     desired: &DesiredInstance,
 ) {
-    let span = line.span;
+    let span = line.rule.span;
     let origin = report.origin(span);
-    for absent in desired
-        .absent
-        .iter()
-        .filter(|absent| absent.origin == origin)
-    {
+    let absent = desired.absent.iter();
+    for absent in absent.filter(|absent| absent.origin == origin) {
+        let sources = absent.sources.as_ref();
         let contradiction = desired.rules.iter().find(|rule| {
-            rule.key == absent.key
-                && absent
-                    .sources
-                    .as_ref()
-                    .is_none_or(|sources| overlap(sources, &rule.sources))
+            rule.key == absent.key && sources.is_none_or(|sources| overlap(sources, &rule.sources))
         });
         let Some(rule) = contradiction else { continue };
         if report.is_first_for(span, Span::new(span.file(), span.start()..span.start())) {
             let name = quote(&instance.id.to_string());
-            let sources = if *has_all_sources {
+            let sources = if line.has_all_sources {
                 ""
             } else {
                 " from some of these sources"
             };
+            let message = format!(
+                "`{}`{sources} is both absent and declared for {name}",
+                absent.key
+            );
             report
-                .error(
-                    Code::Conflict,
-                    span,
-                    format!(
-                        "`{}`{sources} is both absent and declared for {name}",
-                        absent.key
-                    ),
-                )
+                .error(Code::Conflict, span, message)
                 .hint(format!("it is declared at {}", rule.declared.origin));
         }
     }

@@ -98,7 +98,7 @@ pub(super) struct RuleDef {
 }
 
 /// A `[[policy]]`; one for a built-in policy has only a severity.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct PolicyDef {
     pub(super) severity: Option<Severity>,
     /// The services and the sources that may reach them.

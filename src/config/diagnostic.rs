@@ -128,7 +128,7 @@ pub(super) struct SpannedDiagnostic {
     code: Code,
     span: Span,
     message: String,
-    hint: Option<String>,
+    pub(super) hint: Option<String>,
     related: Option<(Span, String)>,
 }
 
@@ -156,11 +156,24 @@ struct FirstDiagnostics {
 }
 
 impl FirstDiagnostics {
-    fn push(&mut self, diagnostic: SpannedDiagnostic) -> &mut SpannedDiagnostic {
+    fn push(
+        &mut self,
+        severity: Severity,
+        code: Code,
+        span: Span,
+        message: String,
+    ) -> &mut SpannedDiagnostic {
         if self.first.len() == 2 * MAX_DIAGNOSTICS {
             self.truncate();
         }
-        self.first.push(diagnostic);
+        self.first.push(SpannedDiagnostic {
+            severity,
+            code,
+            span,
+            message,
+            hint: None,
+            related: None,
+        });
         self.first.last_mut().expect("one was just pushed")
     }
 
@@ -217,8 +230,8 @@ impl DiagnosticsBuilder {
         span: Span,
         message: impl Into<String>,
     ) -> &mut SpannedDiagnostic {
-        let error = spanned(Severity::Error, code, span, message.into());
-        self.errors.push(error)
+        self.errors
+            .push(Severity::Error, code, span, message.into())
     }
 
     pub(super) fn warning(
@@ -227,8 +240,8 @@ impl DiagnosticsBuilder {
         span: Span,
         message: impl Into<String>,
     ) -> &mut SpannedDiagnostic {
-        let warning = spanned(Severity::Warning, code, span, message.into());
-        self.warnings.push(warning)
+        self.warnings
+            .push(Severity::Warning, code, span, message.into())
     }
 
     /// Whether this is the first question about these two places, so that a problem that many instances share is reported once.
@@ -300,17 +313,6 @@ impl DiagnosticsBuilder {
     }
 }
 
-fn spanned(severity: Severity, code: Code, span: Span, message: String) -> SpannedDiagnostic {
-    SpannedDiagnostic {
-        severity,
-        code,
-        span,
-        message,
-        hint: None,
-        related: None,
-    }
-}
-
 impl Diagnostic {
     /// A diagnostic without a line.
     fn of_file(severity: Severity, code: Code, file: Arc<str>, message: String) -> Self {
@@ -335,35 +337,26 @@ impl Diagnostic {
 
 impl SpannedDiagnostic {
     fn locate(self, sources: &[Arc<Source>], without_excerpt: &BTreeSet<usize>) -> Diagnostic {
-        let Self {
-            severity,
-            code,
-            span,
-            message,
-            hint,
-            related,
-        } = self;
+        let start_of = |span: Span| sources[span.file()].origin(span.start());
         let excerpt = |span: Span| {
             let has_excerpt = !without_excerpt.contains(&span.file());
             has_excerpt.then(|| sources[span.file()].excerpt(span.start(), span.end()))
         };
+        let sanitize = |text: String| sanitize_line(&text).into_owned();
+        let span = self.span;
         let end = sources[span.file()].origin(span.end().max(span.start()));
+        let related = self.related;
         Diagnostic {
-            severity,
-            code,
-            origin: sources[span.file()].origin(span.start()),
+            severity: self.severity,
+            code: self.code,
+            origin: start_of(span),
             end: Some((end.line, end.column)),
-            message: sanitize_line(&message).into_owned(),
+            message: sanitize(self.message),
             count: 1,
-            hint: hint.map(|hint| sanitize_line(&hint).into_owned()),
+            hint: self.hint.map(sanitize),
             excerpt: excerpt(span),
             related_excerpt: related.as_ref().and_then(|(span, _)| excerpt(*span)),
-            related: related.map(|(span, note)| {
-                (
-                    sources[span.file()].origin(span.start()),
-                    sanitize_line(&note).into_owned(),
-                )
-            }),
+            related: related.map(|(span, note)| (start_of(span), sanitize(note))),
         }
     }
 }

@@ -93,31 +93,25 @@ pub(super) fn for_from(text: &str) -> Option<String> {
         return Some("remove the spaces".to_owned());
     }
     let lower = trimmed.to_ascii_lowercase();
-    match lower.as_str() {
+    let hint = match lower.as_str() {
         "*" | "any" | "all" | "everyone" | "everybody" | "everywhere" | "world" | "internet"
-        | "public" => {
-            return Some("to let everyone in, write `anywhere`".to_owned());
-        }
-        "lightsail" | "browser" | "console" => {
-            return Some("the browser client is `lightsail-connect`".to_owned());
-        }
+        | "public" => "to let everyone in, write `anywhere`",
+        "lightsail" | "browser" | "console" => "the browser client is `lightsail-connect`",
         "localhost" | "self" | "vpc" | "private" | "internal" => {
-            return Some(
-                "this firewall sees public traffic only: name the public address that it comes from"
-                    .to_owned(),
-            );
+            "this firewall sees public traffic only: name the public address that it comes from"
         }
-        "me" | "myself" | "my-ip" | "myip" => {
-            return Some("write the address, as in `192.0.2.1`".to_owned());
+        "me" | "myself" | "my-ip" | "myip" => "write the address, as in `192.0.2.1`",
+        text if text.starts_with("sg-") || text.starts_with("pl-") => {
+            "Lightsail has no security groups and no prefix lists: name addresses"
         }
-        _ => {}
-    }
-    if lower.starts_with("sg-") || lower.starts_with("pl-") {
-        return Some(
-            "Lightsail has no security groups and no prefix lists: name addresses".to_owned(),
-        );
-    }
-    if let Some((first, last)) = lower.split_once('-')
+        text => return for_addresses(text),
+    };
+    Some(hint.to_owned())
+}
+
+/// The hint for a range of addresses, a network or a host name in another syntax.
+fn for_addresses(text: &str) -> Option<String> {
+    if let Some((first, last)) = text.split_once('-')
         && let Ok(first) = first.trim().parse::<Ipv4Addr>()
     {
         let last = last.trim();
@@ -129,12 +123,12 @@ pub(super) fn for_from(text: &str) -> Option<String> {
             return Some(address_range(first, end));
         }
     }
-    if let Some((address, length)) = lower.split_once('\\')
+    if let Some((address, length)) = text.split_once('\\')
         && let Ok(network) = format!("{address}/{length}").parse::<IpNet>()
     {
         return Some(format!("write `{network}`"));
     }
-    wildcard(&lower).or_else(|| host_name(&lower))
+    wildcard(text).or_else(|| host_name(text))
 }
 
 /// The hint for the name of an instance as a source.
@@ -161,11 +155,7 @@ pub(super) fn for_address_list(text: &str) -> Option<String> {
     if parts.len() < 2 || !parts.iter().all(is_address) {
         return None;
     }
-    let rest = if parts.len() > MAX_NETWORKS {
-        ", ..."
-    } else {
-        ""
-    };
+    let rest = parts.get(MAX_NETWORKS).map_or("", |_| ", ...");
     let first = quoted_list(parts.iter().take(MAX_NETWORKS));
     Some(format!("write a list: [{first}{rest}]"))
 }
@@ -228,13 +218,8 @@ pub(super) fn for_prefix_length(address: IpAddr, text: &str) -> Option<String> {
         }
         Ok(_) => return None,
         Err(_) => {
-            let digits = text.trim_start_matches('0');
             let is_number = text.len() <= 8 && text.bytes().all(|b| b.is_ascii_digit());
-            let number = if digits.is_empty() { "0" } else { digits };
-            number
-                .parse()
-                .ok()
-                .filter(|_| is_number && !text.is_empty())?
+            text.parse().ok().filter(|_| is_number)?
         }
     };
     let longest = if address.is_ipv4() { 32 } else { 128 };

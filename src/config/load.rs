@@ -53,22 +53,22 @@ pub fn load_from(files: &impl FileSystem, path: &Path) -> Result<Config, Diagnos
     };
     let file = report.add_source(Source::from_bytes(&name, bytes));
     let includes = read::read_file(&mut report, &mut defs, file, true);
-    let directory = path.parent().unwrap_or(Path::new("")).to_owned();
+    let directory = path.parent().unwrap_or(Path::new(""));
     let mut queue = IncludeQueue {
         files,
-        search: files.canonicalize(&directory).ok().map(Search::new),
+        search: files.canonicalize(directory).ok().map(Search::new),
         known: files.canonicalize(path).into_iter().collect(),
         queued: VecDeque::new(),
     };
-    queue.add(&directory, 0, &includes, &mut defs, &mut report);
+    queue.add(directory, 0, &includes, &mut defs, &mut report);
     while let Some(QueuedFile { path, depth, text }) = queue.queued.pop_front() {
         let name = files.display_name(&path);
         match files.read(&path) {
             Ok(bytes) => {
                 let file = report.add_source(Source::from_bytes(&name, bytes));
                 let includes = read::read_file(&mut report, &mut defs, file, false);
-                let directory = path.parent().unwrap_or(Path::new("")).to_owned();
-                queue.add(&directory, depth, &includes, &mut defs, &mut report);
+                let directory = path.parent().unwrap_or(Path::new(""));
+                queue.add(directory, depth, &includes, &mut defs, &mut report);
             }
             Err(error) => {
                 defs.is_incomplete = true;

@@ -72,19 +72,17 @@ impl<T: Clone> NamedLists<T> {
             ids: names.enumerate().map(|(id, name)| (name, id)).collect(),
             lists: Vec::new(),
         };
-        let mut texts = Vec::new();
-        for (span, elements) in definitions.0.into_values() {
+        for (span, _) in definitions.0.values() {
             all.lists.push(List {
-                span,
+                span: *span,
                 items: Vec::new(),
                 references: Vec::new(),
                 is_used: false,
                 expanded: None,
             });
-            texts.push(elements);
         }
-        for (id, elements) in texts.into_iter().enumerate() {
-            for text in elements {
+        for (id, (_, texts)) in definitions.0.into_values().enumerate() {
+            for text in texts {
                 match parse(&text, report) {
                     Element::Items(items) => all.lists[id].items.extend(items),
                     Element::Name => {
@@ -190,12 +188,9 @@ impl<T: Clone> NamedLists<T> {
                 if let Some(first) = depths.get(other) {
                     let cycle = path[*first..].iter().map(|(id, _)| names[*id]);
                     let (kind, name) = (self.kind.name, names[*other]);
+                    let message = format!("{kind} {} contains itself", quote(name));
                     report
-                        .error(
-                            Code::Circle,
-                            *span,
-                            format!("{kind} {} contains itself", quote(name)),
-                        )
+                        .error(Code::Circle, *span, message)
                         .hint(format!("the circle is {}", format_cycle(cycle, name)));
                 } else if !is_done[*other] {
                     depths.insert(*other, path.len());

@@ -48,21 +48,13 @@ pub(super) fn read_file(
     let source = report.source(file);
     if let Some((at, hint)) = source.invalid_utf8() {
         defs.is_incomplete = true;
-        if !source
-            .text()
-            .lines()
-            .any(|line| line.starts_with("version"))
-        {
+        let mut lines = source.text().lines();
+        if !lines.any(|line| line.starts_with("version")) {
             report.without_excerpt(file);
         }
-        let problem = report.error(
-            Code::Syntax,
-            Span::new(file, at..at + 1),
-            "this is not UTF-8",
-        );
-        if let Some(hint) = hint {
-            problem.hint(hint);
-        }
+        let span = Span::new(file, at..at + 1);
+        let error = report.error(Code::Syntax, span, "this is not UTF-8");
+        error.hint = hint.map(str::to_owned);
         return Vec::new();
     }
     let parts = sections(source.text());

@@ -19,18 +19,12 @@ pub(super) fn check(report: &mut DiagnosticsBuilder, region: &str, span: Span) -
         return false;
     }
     if !known_regions().any(|known| known == region) {
-        let near = report.nearest(region, known_regions());
-        let warning = report.warning(
-            Code::Suspicious,
-            span,
-            format!(
-                "{} is not among the regions known to have Lightsail",
-                quote(region)
-            ),
+        let hint = report.suggestion(region, known_regions());
+        let message = format!(
+            "{} is not among the regions known to have Lightsail",
+            quote(region)
         );
-        if let Some(near) = near {
-            warning.hint(format!("did you mean {}?", quote(near)));
-        }
+        report.warning(Code::Suspicious, span, message).hint = hint;
     }
     true
 }

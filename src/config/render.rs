@@ -43,12 +43,8 @@ impl Diagnostic {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let mut group = Group::with_title(
-            level
-                .primary_title(self.message.as_str())
-                .id(self.code.as_str()),
-        );
-        group = group.elements(elements(
+        let title = level.primary_title(self.message.as_str());
+        let mut group = Group::with_title(title.id(self.code.as_str())).elements(elements(
             &self.origin,
             self.excerpt.as_ref(),
             AnnotationKind::Primary,
@@ -73,11 +69,8 @@ impl Diagnostic {
         }
         .term_width(1000);
         let mut out = String::new();
-        for line in renderer
-            .render(&groups)
-            .lines()
-            .filter(|line| !is_separator(line))
-        {
+        let text = renderer.render(&groups);
+        for line in text.lines().filter(|line| !is_separator(line)) {
             out.push_str(line);
             out.push('\n');
         }

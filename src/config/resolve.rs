@@ -16,7 +16,7 @@ use super::listing::{Listing, SiteFilter};
 use super::rule::{Families, Rule};
 use super::size_limits::PairBudget;
 use super::source::quote;
-use super::table::{Group, InstanceTable, Settings, used_rulesets};
+use super::table::{Group, InstanceTable, Settings};
 use crate::model::{
     Code, Desired, DesiredInstance, Instance, InstanceId, Missing, Note, Site, Undeclared,
     Unreadable, Waiver,
@@ -91,10 +91,7 @@ impl Config {
             budget: PairBudget::new(self.linked.policies.len()),
         };
         resolver.run();
-        let Resolver {
-            report, desired, ..
-        } = resolver;
-        report.finish().map(|_| desired)
+        resolver.report.finish().map(|_| resolver.desired)
     }
 }
 
@@ -365,10 +362,7 @@ impl<'a> Resolver<'a> {
             table.strategy
         });
 
-        let rulesets = used_rulesets(&all);
-        let pairs = rulesets.iter().map(|id| linked.ruleset_pairs[*id]);
-        let own_pairs = all.iter().map(|settings| settings.own_pairs);
-        let exceeded = self.budget.begin_instance(pairs.chain(own_pairs).sum());
+        let exceeded = self.budget.begin_instance(linked.pairs(&all));
         let table_span = table.map(|table| table.span);
         let span = table_span.or(groups.last().map(|group| group.span));
         if let (Err(mut error), Some(span)) = (exceeded, span) {
@@ -376,8 +370,6 @@ impl<'a> Resolver<'a> {
             error.report(&mut self.report, Code::TooLarge, span);
         }
         let is_exceeded = self.budget.is_exceeded();
-        let shared = rulesets.iter().flat_map(|id| &linked.rulesets[*id]);
-        let lines = shared.chain(all.iter().flat_map(|settings| &settings.rules));
         let mut desired = DesiredInstance {
             mode: mode.unwrap_or(linked.mode),
             strategy: strategy.unwrap_or(linked.strategy),
@@ -388,7 +380,7 @@ impl<'a> Resolver<'a> {
         };
         let families = Families::from(&instance.address_type);
         let mut waivers = Vec::new();
-        for line in lines.filter(|_| !is_exceeded) {
+        for line in linked.lines(&all).filter(|_| !is_exceeded) {
             if line.is_expired(self.as_of) {
                 let first = desired.expired.len();
                 desired.expired.extend(line.rules_of_any_instance());

@@ -8,6 +8,9 @@ use std::sync::Arc;
 
 use crate::model::{Origin, begins_command, is_unsafe, sanitize_line};
 
+/// The most characters printed on either side of the start of a place; longer lines are truncated.
+const MAX_PRINTED: usize = 100;
+
 /// The distance in bytes between two counts of characters: small enough for a fast lookup, large enough that the counts take an
 /// eighth of the memory of the text.
 const STRIDE: usize = 64;
@@ -66,7 +69,7 @@ impl Span {
 /// A part of a line that is safe to print.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Excerpt {
-    /// Without control characters, at most about [`Source::MAX_SHOWN`] characters on either side of the place.
+    /// Without control characters, at most about [`MAX_PRINTED`] characters on either side of the place.
     pub(super) text: String,
     /// The marked bytes of `text`.
     pub(super) start: usize,
@@ -74,9 +77,6 @@ pub(super) struct Excerpt {
 }
 
 impl Source {
-    /// The most characters printed on either side of the start of a place; longer lines are truncated.
-    const MAX_SHOWN: usize = 100;
-
     /// A file that is known to be text.
     pub fn new(name: &str, text: impl Into<String>) -> Self {
         Self::from_parts(name, text.into(), None)
@@ -166,48 +166,40 @@ impl Source {
             .line_starts
             .get(line)
             .map_or(self.text.len(), |next| next - 1);
-        let to = if self.text[from..to].ends_with('\r') {
-            to - 1
-        } else {
-            to
-        };
+        let to = to - usize::from(self.text[from..to].ends_with('\r'));
         let start = start.min(to);
         let end = self.char_boundary(end).clamp(start, to);
 
-        let before: usize = self.text[from..start]
-            .chars()
-            .rev()
-            .take(Self::MAX_SHOWN)
-            .map(char::len_utf8)
-            .sum();
-        let after: usize = self.text[start..to]
-            .chars()
-            .take(Self::MAX_SHOWN)
-            .map(char::len_utf8)
-            .sum();
+        let before = length_of_first(self.text[from..start].chars().rev());
+        let after = length_of_first(self.text[start..to].chars());
         let mut text = String::new();
         if start - before > from {
             text.push('…');
         }
         append_printable(&mut text, &self.text[..to], start - before..start);
-        let shown_start = text.len();
+        let marked_start = text.len();
         let stop = end.min(start + after);
         append_printable(&mut text, &self.text[..to], start..stop);
-        let shown_end = text.len();
+        let marked_end = text.len();
         append_printable(&mut text, &self.text[..to], stop..start + after);
         if start + after < to {
             text.push('…');
         }
         Excerpt {
             text,
-            start: shown_start,
-            end: shown_end,
+            start: marked_start,
+            end: marked_end,
         }
     }
 
     fn char_boundary(&self, offset: usize) -> usize {
         self.text.floor_char_boundary(offset.min(self.text.len()))
     }
+}
+
+/// The number of bytes of the first [`MAX_PRINTED`] of these characters.
+fn length_of_first(characters: impl Iterator<Item = char>) -> usize {
+    characters.take(MAX_PRINTED).map(char::len_utf8).sum()
 }
 
 /// The number of characters that begin in these bytes.

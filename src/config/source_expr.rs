@@ -99,21 +99,12 @@ fn parse_network(text: &str) -> Result<IpNet, HintedError> {
         );
     }
     let longest: u8 = if ip.is_ipv4() { 32 } else { 128 };
-    let length = match length {
-        None => longest,
-        Some(digits) => {
-            let is_number = digits.bytes().all(|b| b.is_ascii_digit())
-                && (digits.len() == 1 || !digits.starts_with('0'));
-            match digits.parse::<u8>() {
-                Ok(length) if is_number && length <= longest => length,
-                _ => {
-                    let hint = hints::for_prefix_length(ip, digits).unwrap_or_else(|| {
-                        format!("it is a number from 0 to {longest}, without leading zeros, as in `{address}/{longest}`")
-                    });
-                    return error("has no prefix length that is possible", hint);
-                }
-            }
-        }
+    let Some(length) = length.map_or(Some(longest), |digits| parse_prefix_length(digits, longest))
+    else {
+        let hint = hints::for_prefix_length(ip, length.unwrap_or_default()).unwrap_or_else(|| {
+            format!("it is a number from 0 to {longest}, without leading zeros, as in `{address}/{longest}`")
+        });
+        return error("has no prefix length that is possible", hint);
     };
     let net = IpNet::new_assert(ip, length);
     if net.trunc() != net {
@@ -124,6 +115,14 @@ fn parse_network(text: &str) -> Result<IpNet, HintedError> {
         return error("has host bits set", hint);
     }
     Ok(net)
+}
+
+/// Parses a prefix length, which has no leading zeros.
+pub(super) fn parse_prefix_length(digits: &str, longest: u8) -> Option<u8> {
+    let is_number = digits.bytes().all(|b| b.is_ascii_digit())
+        && (digits.len() == 1 || !digits.starts_with('0'));
+    let length = digits.parse().ok().filter(|_| is_number);
+    length.filter(|length| *length <= longest)
 }
 
 /// The hint for a text that is not a valid address.

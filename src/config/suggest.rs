@@ -25,6 +25,16 @@ impl DiagnosticsBuilder {
         strings::nearest(word, candidates.into_iter().take_while(is_affordable))
     }
 
+    /// The hint that names the most similar candidate, if there is one.
+    pub(super) fn suggestion<'a>(
+        &mut self,
+        word: &str,
+        candidates: impl IntoIterator<Item = &'a str>,
+    ) -> Option<String> {
+        let near = self.nearest(word, candidates)?;
+        Some(format!("did you mean {}?", quote(near)))
+    }
+
     /// Reports a word that is not one of the valid ones.
     pub(super) fn unknown<'a>(
         &mut self,
@@ -34,13 +44,9 @@ impl DiagnosticsBuilder {
         word: &str,
         candidates: impl IntoIterator<Item = &'a str>,
     ) -> &mut SpannedDiagnostic {
-        let hint = self
-            .nearest(word, candidates)
-            .map(|near| format!("did you mean {}?", quote(near)));
+        let hint = self.suggestion(word, candidates);
         let error = self.error(code, span, message);
-        if let Some(hint) = hint {
-            error.hint(hint);
-        }
+        error.hint = hint;
         error
     }
 }

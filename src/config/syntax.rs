@@ -4,6 +4,7 @@
 
 use std::ops::Range;
 
+use toml::Spanned;
 use toml::de::{DeTable, DeValue, Error};
 
 use super::diagnostic::DiagnosticsBuilder;
@@ -65,11 +66,9 @@ pub(super) fn report_errors(
             // The parser merges tables of the same name and continues.
             "duplicate key" => {
                 searches += 1;
-                let first = if searches <= MAX_SEARCHES {
-                    first_definition(text, range.clone())
-                } else {
-                    None
-                };
+                let first = (searches <= MAX_SEARCHES)
+                    .then(|| first_definition(text, range.clone()))
+                    .flatten();
                 let key = quote(text.get(range).unwrap_or_default());
                 let error = report.error(Code::Syntax, span, format!("{key} is defined twice"));
                 if let Some(first) = first {
@@ -86,11 +85,8 @@ pub(super) fn report_errors(
                     let line = before.rfind('\n').map_or(0, |newline| newline + 1);
                     hints::for_cli_output(text.get(line..)?).filter(|_| !has_cli_hint)
                 });
-                let error = report.error(Code::Syntax, span, message);
-                if let Some(hint) = hint {
-                    has_cli_hint = true;
-                    error.hint(hint);
-                }
+                has_cli_hint |= hint.is_some();
+                report.error(Code::Syntax, span, message).hint = hint.map(str::to_owned);
             }
         }
     }
@@ -168,19 +164,11 @@ pub(super) fn drop_tree(root: DeTable<'_>) {
 }
 
 fn is_deeper(value: &DeValue<'_>, levels: usize) -> bool {
+    let is_inner_deeper = |inner: &Spanned<DeValue<'_>>| is_deeper(inner.get_ref(), levels - 1);
     match value {
-        DeValue::Table(table) => {
-            levels == 0
-                || table
-                    .values()
-                    .any(|value| is_deeper(value.get_ref(), levels - 1))
-        }
-        DeValue::Array(items) => {
-            levels == 0
-                || items
-                    .iter()
-                    .any(|value| is_deeper(value.get_ref(), levels - 1))
-        }
+        DeValue::Table(_) | DeValue::Array(_) if levels == 0 => true,
+        DeValue::Table(table) => table.values().any(is_inner_deeper),
+        DeValue::Array(items) => items.iter().any(is_inner_deeper),
         _ => false,
     }
 }

@@ -154,18 +154,14 @@ impl<'a> TableRules<'a> {
         if !tables.iter().all(is_authoritative) {
             return None;
         }
-        let used = used_rulesets(tables).into_iter();
-        let used = used.map(|id| self.linked.ruleset_pairs[id]);
-        let own = tables.iter().map(|settings| settings.own_pairs);
-        let pairs: usize = used.chain(own).sum();
+        let pairs = self.linked.pairs(tables);
         (pairs <= MAX_PAIRS_PER_INSTANCE).then(|| self.in_force(tables).rules)
     }
 
     /// The rules of these tables in force, each line once.
     pub(super) fn in_force(&mut self, tables: &[&Settings]) -> RulesInForce {
-        let lines: Vec<&Rule> = lines(self.linked, tables)
-            .filter(|line| !line.is_expired(self.as_of))
-            .collect();
+        let lines = self.linked.lines(tables);
+        let lines: Vec<&Rule> = lines.filter(|line| !line.is_expired(self.as_of)).collect();
         let key: Vec<*const Rule> = lines.iter().map(|line| &raw const **line).collect();
         let rules_of_lines = || {
             let (mut rules, mut waivers) = (Vec::new(), Vec::new());
@@ -187,17 +183,28 @@ impl<'a> TableRules<'a> {
 
     /// The rules of a table that have ended.
     pub(super) fn expired(&self, table: &Settings) -> Vec<model::Rule> {
-        lines(self.linked, &[table])
+        self.linked
+            .lines(&[table])
             .filter(|line| line.is_expired(self.as_of))
             .flat_map(Rule::rules_of_any_instance)
             .collect()
     }
 }
 
-/// Every line of these tables and of the rulesets that they use, each once.
-fn lines<'a>(linked: &'a LinkedConfig, tables: &[&'a Settings]) -> impl Iterator<Item = &'a Rule> {
-    let rulesets = used_rulesets(tables).into_iter();
-    let shared = rulesets.flat_map(|id| &linked.rulesets[id]);
-    let own = tables.iter().flat_map(|settings| &settings.rules);
-    shared.chain(own)
+impl LinkedConfig {
+    /// Every line of these tables and of the rulesets that they use, each once.
+    pub(super) fn lines<'a>(&'a self, tables: &[&'a Settings]) -> impl Iterator<Item = &'a Rule> {
+        let rulesets = used_rulesets(tables).into_iter();
+        let shared = rulesets.flat_map(|id| &self.rulesets[id]);
+        let own = tables.iter().flat_map(|settings| &settings.rules);
+        shared.chain(own)
+    }
+
+    /// The number of pairs of port and source of these tables and of the rulesets that they use.
+    pub(super) fn pairs(&self, tables: &[&Settings]) -> usize {
+        let rulesets = used_rulesets(tables).into_iter();
+        let shared = rulesets.map(|id| self.ruleset_pairs[id]);
+        let own = tables.iter().map(|settings| settings.own_pairs);
+        shared.chain(own).sum()
+    }
 }

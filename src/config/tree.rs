@@ -86,12 +86,9 @@ impl FileReader<'_> {
                 continue;
             }
             let span = self.span(key);
-            let near = self.report.nearest(word, known.iter().copied());
-            let hint = match (hints::for_key(word, known), near) {
-                (Some(hint), _) => hint.to_owned(),
-                (None, Some(near)) => format!("did you mean {}?", quote(near)),
-                (None, None) => format!("the keys here are {}", list_words(known)),
-            };
+            let near = self.report.suggestion(word, known.iter().copied());
+            let hint = hints::for_key(word, known).map(str::to_owned).or(near);
+            let hint = hint.unwrap_or_else(|| format!("the keys here are {}", list_words(known)));
             let message = format!("unknown key {} in {subject}", quote(word));
             self.error(Code::UnknownKey, span, message).hint(hint);
         }

@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 use super::super::definitions::{AtMost, Definitions, PolicyDef, RuleDef, Severity};
 use super::super::source::{Span, quote};
 use super::super::tree::{FileReader, SpannedString, Value};
-use super::super::{keys, policy};
+use super::super::{keys, policy, source_expr};
 use super::check_definition_name;
 use super::rules::{RuleKind, empty_rule, read_printable, read_rule};
 use super::selector::read_selector;
@@ -88,11 +88,7 @@ fn read_built_in(
     }
     PolicyDef {
         severity,
-        only_from: None,
-        at_most: None,
-        require: None,
-        selector: None,
-        why: None,
+        ..PolicyDef::default()
     }
 }
 
@@ -193,13 +189,10 @@ fn read_prefix_length(
     longest: u8,
 ) -> Option<u8> {
     let SpannedString { text, span } = reader.read_string(value, subject)?;
-    let digits = text.strip_prefix('/').filter(|digits| {
-        digits.bytes().all(|b| b.is_ascii_digit())
-            && (digits.len() == 1 || !digits.starts_with('0'))
-    });
-    let length = digits.and_then(|digits| digits.parse::<u8>().ok());
-    if let Some(length) = length.filter(|length| *length <= longest) {
-        return Some(length);
+    let digits = text.strip_prefix('/');
+    let length = digits.and_then(|digits| source_expr::parse_prefix_length(digits, longest));
+    if length.is_some() {
+        return length;
     }
     let message = format!("{subject} cannot be {}", quote(&text));
     reader
