@@ -4,10 +4,13 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
 
 use super::{Error, ErrorKind, Operation, Reader};
 use crate::inventory::{Entry, Inventory};
 use crate::model::{Instance, InstanceId, LiveFirewall, PortState, Site};
+
+const NO_OPERATIONS: &str = "a snapshot remembers no operations";
 
 /// Reads from an inventory.
 #[derive(Clone, Debug)]
@@ -53,7 +56,7 @@ impl InventoryReader {
     /// read for the snapshot.
     fn account(&self, action: &'static str, site: &Site) -> Result<Option<&str>, Error> {
         let unknown = |message: &str| {
-            Err(Error::new(ErrorKind::NotFound, action, site.to_string(), message).with_hint(
+            Err(not_found(action, site, message).with_hint(
                 "take a snapshot of all accounts with `inventory -c`, or leave this one out with `--account`",
             ))
         };
@@ -63,11 +66,8 @@ impl InventoryReader {
         let Some(id) = self.accounts.get(name) else {
             return unknown("the configuration names no such account");
         };
-        let unlisted = &self.inventory.unlisted;
-        if unlisted
-            .iter()
-            .any(|unlisted| unlisted.account == *id && unlisted.region == site.region)
-        {
+        let mut unlisted = self.inventory.unlisted.iter();
+        if unlisted.any(|unlisted| unlisted.account == *id && unlisted.region == site.region) {
             return unknown("it could not be listed when the snapshot was taken");
         }
         if !self.accounts_with_instances.contains(id) {
@@ -84,10 +84,8 @@ impl InventoryReader {
         const ACTION: &str = "GetInstances";
         let entries = self.region(ACTION, &site.region)?;
         if let Some(id) = self.account(ACTION, site)? {
-            return Ok(entries
-                .iter()
-                .filter(|entry| entry.account() == id)
-                .collect());
+            let entries = entries.iter().filter(|entry| entry.account() == id);
+            return Ok(entries.collect());
         }
         let mut names = BTreeSet::new();
         match entries.iter().find(|entry| !names.insert(&entry.name)) {
@@ -97,19 +95,11 @@ impl InventoryReader {
     }
 
     fn region(&self, action: &'static str, region: &str) -> Result<&[Entry], Error> {
-        self.inventory
-            .regions
-            .get(region)
-            .map(Vec::as_slice)
-            .ok_or_else(|| {
-                Error::new(
-                    ErrorKind::NotFound,
-                    action,
-                    region,
-                    "the snapshot does not cover this region",
-                )
+        let entries = self.inventory.regions.get(region).map(Vec::as_slice);
+        entries.ok_or_else(|| {
+            not_found(action, region, "the snapshot does not cover this region")
                 .with_hint("take a snapshot that includes the region, or leave the region out")
-            })
+        })
     }
 
     fn entry_rules(&self, id: &InstanceId) -> Result<&[PortState], Error> {
@@ -136,26 +126,19 @@ impl InventoryReader {
         if found.next().is_some() {
             return Err(ambiguous_name(action, &id.site(), &id.name));
         }
-        entry.ok_or_else(|| {
-            Error::new(
-                ErrorKind::NotFound,
-                action,
-                id.to_string(),
-                "the snapshot has no such instance",
-            )
-        })
+        entry.ok_or_else(|| not_found(action, id, "the snapshot has no such instance"))
     }
 }
 
 fn ambiguous_name(action: &'static str, site: &Site, name: &str) -> Error {
     let message = format!("the snapshot has `{name}` in several accounts");
-    Error::new(
-        ErrorKind::InvalidResponse,
-        action,
-        site.to_string(),
-        message,
-    )
-    .with_hint("name the accounts in the configuration, under `[accounts]`")
+    let kind = ErrorKind::InvalidResponse;
+    Error::new(kind, action, site.to_string(), message)
+        .with_hint("name the accounts in the configuration, under `[accounts]`")
+}
+
+fn not_found(action: &'static str, target: impl fmt::Display, message: &str) -> Error {
+    Error::new(ErrorKind::NotFound, action, target.to_string(), message)
 }
 
 impl Reader for InventoryReader {
@@ -180,14 +163,12 @@ impl Reader for InventoryReader {
     }
 
     async fn operation(&self, instance: &InstanceId, id: &str) -> Result<Operation, Error> {
-        Err(no_operations(
-            "GetOperation",
-            format!("{}/{id}", instance.region),
-        ))
+        let target = format!("{}/{id}", instance.region);
+        Err(not_found("GetOperation", target, NO_OPERATIONS))
     }
 
     async fn operations_for(&self, id: &InstanceId) -> Result<Vec<Operation>, Error> {
-        Err(no_operations("GetOperationsForResource", id.to_string()))
+        Err(not_found("GetOperationsForResource", id, NO_OPERATIONS))
     }
 }
 
@@ -195,15 +176,6 @@ fn instance(entry: &Entry, site: &Site) -> Instance {
     let mut instance = entry.instance(&site.region);
     instance.id.account.clone_from(&site.account);
     instance
-}
-
-fn no_operations(action: &'static str, target: String) -> Error {
-    Error::new(
-        ErrorKind::NotFound,
-        action,
-        target,
-        "a snapshot remembers no operations",
-    )
 }
 
 #[cfg(test)]

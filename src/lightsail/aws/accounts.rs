@@ -132,7 +132,8 @@ impl Reader for AccountsReader {
     fn minimum_time(&self, site: &Site, action: &'static str, calls: usize) -> Duration {
         let connection = self.0.0.get(&site.account);
         connection.map_or(Duration::ZERO, |connection| {
-            connection.aws.minimum_time(action, &site.region, calls)
+            let limiter = &connection.aws.0.limiter;
+            limiter.minimum_time(action, &site.region, calls)
         })
     }
 
@@ -184,10 +185,8 @@ impl AccountsWriter {
 
 impl Writer for AccountsWriter {
     async fn reserve_call(&self, id: &InstanceId, action: &'static str) -> Result<(), Error> {
-        self.writer(action, id)
-            .await?
-            .reserve_call(id, action)
-            .await
+        let writer = self.writer(action, id).await?;
+        writer.reserve_call(id, action).await
     }
 
     async fn open(&self, id: &InstanceId, key: Key, sources: &Sources) -> Result<Operation, Error> {

@@ -11,7 +11,7 @@ use aws_sdk_lightsail::error::{ProvideErrorMetadata, SdkError};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::super::{Error, ErrorKind};
-use super::call::Call;
+use super::call::ApiCall;
 use super::{Shared, sdk_error};
 
 /// How often a read is attempted if the service or the network fails. Throttled reads are repeated until the deadline.
@@ -24,7 +24,7 @@ impl Shared {
     /// Repeats a call until there is a response, a definite error, or no time left.
     pub(super) async fn read<T, E>(
         &self,
-        call: &Call<'_>,
+        call: &ApiCall<'_>,
         send: impl AsyncFn() -> Result<T, SdkError<E, HttpResponse>>,
     ) -> Result<T, Error>
     where
@@ -58,7 +58,7 @@ impl Shared {
     /// Makes a call once.
     pub(super) async fn write<T, E>(
         &self,
-        call: &Call<'_>,
+        call: &ApiCall<'_>,
         send: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     ) -> Result<T, Error>
     where
@@ -70,7 +70,7 @@ impl Shared {
     }
 
     /// Waits until the request rates permit the call, and returns how long that took.
-    async fn acquire(&self, call: &Call<'_>, max_wait: Duration) -> Result<Duration, Error> {
+    async fn acquire(&self, call: &ApiCall<'_>, max_wait: Duration) -> Result<Duration, Error> {
         let waited = self.limiter.acquire(call.action, call.region, max_wait);
         waited.await.ok_or_else(|| call.not_permitted(max_wait))
     }
@@ -78,14 +78,14 @@ impl Shared {
     /// Sends a request. Logs and counts the result, and slows down if the service throttles.
     async fn attempt<T, E>(
         &self,
-        call: &Call<'_>,
+        call: &ApiCall<'_>,
         deadline: Instant,
         send: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     ) -> Result<T, Error>
     where
         E: std::error::Error + ProvideErrorMetadata + 'static,
     {
-        let Call {
+        let ApiCall {
             action,
             region,
             target,

@@ -9,14 +9,14 @@ use crate::model::InstanceId;
 
 /// A call, as errors and the log name it.
 #[derive(Debug)]
-pub(super) struct Call<'a> {
+pub(super) struct ApiCall<'a> {
     pub(super) action: &'static str,
     pub(super) region: &'a str,
     /// A region, or `region/name`.
     pub(super) target: String,
 }
 
-impl<'a> Call<'a> {
+impl<'a> ApiCall<'a> {
     pub(super) fn new(action: &'static str, region: &'a str, target: impl Into<String>) -> Self {
         Self {
             action,

@@ -10,7 +10,7 @@ use aws_sdk_lightsail::config::ProvideCredentials;
 use time::OffsetDateTime;
 
 use super::super::{Error, ErrorKind};
-use super::call::Call;
+use super::call::ApiCall;
 use super::{Aws, sdk_error};
 
 /// The caller's identity.
@@ -39,7 +39,7 @@ impl Aws {
     /// # Errors
     /// There are no credentials, a role cannot be assumed, or the call fails.
     pub async fn caller(&self, target: &str) -> Result<Caller, Error> {
-        let call = Call::new("GetCallerIdentity", "sts", target);
+        let call = ApiCall::new("GetCallerIdentity", "sts", target);
         let Some(source) = &self.0.source else {
             return Err(call.error(ErrorKind::Other, "there is nobody to ask"));
         };
@@ -63,9 +63,9 @@ impl Aws {
     /// There are none, or their source fails.
     pub async fn credentials(&self, target: &str) -> Result<FoundCredentials, Error> {
         // Not an action of the service, but the name in errors.
-        let call = Call::new("Credentials", "", target);
+        let call = ApiCall::new("Credentials", "", target);
         let source = self.0.source.as_ref();
-        let Some(provider) = source.and_then(super::CredentialsSource::provider) else {
+        let Some(provider) = source.and_then(|source| source.provider.as_ref()) else {
             return Err(sdk_error::no_credentials(&call, None));
         };
         let found = tokio::time::timeout(self.0.deadlines.attempt, provider.provide_credentials());

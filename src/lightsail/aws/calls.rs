@@ -10,7 +10,7 @@ use aws_sdk_lightsail::types;
 use tokio::time::Instant;
 
 use super::super::{Error, ErrorKind, ListedInstance, Operation, Reader, Writer};
-use super::call::Call;
+use super::call::ApiCall;
 use super::limits::{self, ListSize, ResponseSizes};
 use super::missing_ports::RecordMissingPorts;
 use super::{AwsReader, AwsWriter, convert};
@@ -29,7 +29,7 @@ impl Reader for AwsReader {
         site: &Site,
         on_instance: &dyn Fn(&Instance),
     ) -> Result<Vec<Instance>, Error> {
-        let call = Call::new("GetInstances", &site.region, site.region.as_str());
+        let call = ApiCall::new("GetInstances", &site.region, site.region.as_str());
         let client = self.0.client(&call)?;
         let send = async |token, sizes| {
             let request = client.get_instances().set_page_token(token).customize();
@@ -49,7 +49,7 @@ impl Reader for AwsReader {
     }
 
     async fn instances_with_rules(&self, site: &Site) -> Result<Vec<ListedInstance>, Error> {
-        let call = Call::new("GetInstances", &site.region, site.region.as_str());
+        let call = ApiCall::new("GetInstances", &site.region, site.region.as_str());
         let client = self.0.client(&call)?;
         let send = async |token, sizes| {
             let recorder = RecordMissingPorts::default();
@@ -69,7 +69,7 @@ impl Reader for AwsReader {
     }
 
     async fn instance(&self, id: &InstanceId) -> Result<Instance, Error> {
-        let call = Call::on("GetInstance", id);
+        let call = ApiCall::on("GetInstance", id);
         let request = self.0.client(&call)?.get_instance().instance_name(&id.name);
         let response = self.0.read(&call, async || request.clone().send().await);
         let instance = response.await?.instance;
@@ -78,7 +78,7 @@ impl Reader for AwsReader {
     }
 
     async fn port_states(&self, id: &InstanceId) -> Result<Vec<PortState>, Error> {
-        let call = Call::on("GetInstancePortStates", id);
+        let call = ApiCall::on("GetInstancePortStates", id);
         let request = self.0.client(&call)?.get_instance_port_states();
         let request = request.instance_name(&id.name);
         let response = self.0.read(&call, async || request.clone().send().await);
@@ -91,14 +91,14 @@ impl Reader for AwsReader {
 
     async fn operation(&self, instance: &InstanceId, id: &str) -> Result<Operation, Error> {
         let region = instance.region.as_str();
-        let call = Call::new("GetOperation", region, format!("{region}/{id}"));
+        let call = ApiCall::new("GetOperation", region, format!("{region}/{id}"));
         let request = self.0.client(&call)?.get_operation().operation_id(id);
         let response = self.0.read(&call, async || request.clone().send().await);
         operation(&call, response.await?.operation)
     }
 
     async fn operations_for(&self, id: &InstanceId) -> Result<Vec<Operation>, Error> {
-        let call = Call::on("GetOperationsForResource", id);
+        let call = ApiCall::on("GetOperationsForResource", id);
         let client = self.0.client(&call)?;
         let send = async |token, sizes| {
             let request = client.get_operations_for_resource();
@@ -116,7 +116,7 @@ impl AwsReader {
     /// All pages of a list, within the limits. A page token that repeats would never end, and an empty one counts as none.
     async fn pages<P, T, E>(
         &self,
-        call: &Call<'_>,
+        call: &ApiCall<'_>,
         send: impl AsyncFn(Option<String>, ResponseSizes) -> Result<P, SdkError<E, HttpResponse>>,
         convert: impl Fn(P) -> Result<(Vec<T>, Option<String>), Error>,
     ) -> Result<Vec<T>, Error>
@@ -159,11 +159,11 @@ impl Writer for AwsWriter {
         if self.0.limiter.reserve(action, &id.region, max_wait).await {
             return Ok(());
         }
-        Err(Call::on(action, id).not_permitted(max_wait))
+        Err(ApiCall::on(action, id).not_permitted(max_wait))
     }
 
     async fn open(&self, id: &InstanceId, key: Key, sources: &Sources) -> Result<Operation, Error> {
-        let call = Call::on("OpenInstancePublicPorts", id);
+        let call = ApiCall::on("OpenInstancePublicPorts", id);
         require_sources(&call, sources)?;
         let request = self.0.client(&call)?.open_instance_public_ports();
         let request = request.instance_name(&id.name);
@@ -178,7 +178,7 @@ impl Writer for AwsWriter {
         key: Key,
         sources: &Sources,
     ) -> Result<Operation, Error> {
-        let call = Call::on("CloseInstancePublicPorts", id);
+        let call = ApiCall::on("CloseInstancePublicPorts", id);
         require_sources(&call, sources)?;
         let request = self.0.client(&call)?.close_instance_public_ports();
         let request = request.instance_name(&id.name);
@@ -188,7 +188,7 @@ impl Writer for AwsWriter {
     }
 
     async fn put(&self, id: &InstanceId, firewall: &Firewall) -> Result<Operation, Error> {
-        let call = Call::on("PutInstancePublicPorts", id);
+        let call = ApiCall::on("PutInstancePublicPorts", id);
         let rules = firewall.iter();
         let rules = rules.map(|(key, sources)| convert::port_info(*key, sources));
         let request = self.0.client(&call)?.put_instance_public_ports();
@@ -205,7 +205,7 @@ impl Writer for AwsWriter {
         id: &InstanceId,
         tags: &BTreeMap<String, String>,
     ) -> Result<Vec<Operation>, Error> {
-        let call = Call::on("TagResource", id);
+        let call = ApiCall::on("TagResource", id);
         let valid = tags
             .iter()
             .try_for_each(|(key, value)| check_tag_key(key).and_then(|()| check_tag_value(value)));
@@ -223,7 +223,7 @@ impl Writer for AwsWriter {
         id: &InstanceId,
         keys: &BTreeSet<String>,
     ) -> Result<Vec<Operation>, Error> {
-        let call = Call::on("UntagResource", id);
+        let call = ApiCall::on("UntagResource", id);
         let valid = keys.iter().try_for_each(|key| check_tag_key(key));
         check_tags(&call, keys.is_empty(), valid)?;
         let request = self.0.client(&call)?.untag_resource();
@@ -234,14 +234,14 @@ impl Writer for AwsWriter {
     }
 }
 
-fn operation(call: &Call<'_>, operation: Option<types::Operation>) -> Result<Operation, Error> {
+fn operation(call: &ApiCall<'_>, operation: Option<types::Operation>) -> Result<Operation, Error> {
     let operation = operation.ok_or_else(|| call.missing("operation"))?;
     convert::operation(operation).map_err(|member| call.missing(member))
 }
 
 /// A list of operations. After a write, a response without the list leaves unknown whether the write was carried out.
 fn operations(
-    call: &Call<'_>,
+    call: &ApiCall<'_>,
     operations: Option<Vec<types::Operation>>,
 ) -> Result<Vec<Operation>, Error> {
     let operations = operations.ok_or_else(|| call.missing("operations"))?;
@@ -252,7 +252,11 @@ fn operations(
 }
 
 /// Refuses tags that the documentation does not allow, so that the message is always the same.
-fn check_tags(call: &Call<'_>, is_empty: bool, valid: Result<(), TagError>) -> Result<(), Error> {
+fn check_tags(
+    call: &ApiCall<'_>,
+    is_empty: bool,
+    valid: Result<(), TagError>,
+) -> Result<(), Error> {
     if is_empty {
         return Err(call.error(ErrorKind::InvalidInput, "no tag is named"));
     }
@@ -260,7 +264,7 @@ fn check_tags(call: &Call<'_>, is_empty: bool, valid: Result<(), TagError>) -> R
 }
 
 /// Refuses a rule without sources, which might be open to everyone.
-fn require_sources(call: &Call<'_>, sources: &Sources) -> Result<(), Error> {
+fn require_sources(call: &ApiCall<'_>, sources: &Sources) -> Result<(), Error> {
     if sources.is_empty() {
         let message = "a rule without sources is never sent";
         return Err(call.error(ErrorKind::InvalidInput, message));
@@ -268,6 +272,6 @@ fn require_sources(call: &Call<'_>, sources: &Sources) -> Result<(), Error> {
     Ok(())
 }
 
-fn exceeded(call: &Call<'_>, error: limits::LimitError) -> Error {
+fn exceeded(call: &ApiCall<'_>, error: limits::LimitError) -> Error {
     call.error(ErrorKind::InvalidResponse, error.to_string())
 }

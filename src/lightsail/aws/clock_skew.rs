@@ -12,13 +12,13 @@ use aws_smithy_runtime_api::client::interceptors::context::BeforeDeserialization
 use time::{Duration, OffsetDateTime};
 
 use super::Aws;
-use super::call::Call;
+use super::call::ApiCall;
 
 impl Aws {
     /// How far the clock of the service is ahead of the local one, to the second; `None` if there is no response with a date. Calls
     /// `GetInstances`, which may fail.
     pub async fn clock_skew(&self, region: &str) -> Option<Duration> {
-        let call = Call::new("GetInstances", region, region);
+        let call = ApiCall::new("GetInstances", region, region);
         let client = self.0.client(&call).ok()?;
         let skew = DateInterceptor::default();
         let response = self.0.read(&call, async || {

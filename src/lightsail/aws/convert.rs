@@ -13,38 +13,22 @@ use crate::model::{
 
 /// An instance, or the name of a missing member.
 pub(super) fn instance(site: &Site, from: types::Instance) -> Result<Instance, &'static str> {
-    let types::Instance {
-        name,
-        arn,
-        tags,
-        state,
-        ip_address_type,
-        ..
-    } = from;
+    let tags = from.tags.unwrap_or_default().into_iter();
+    let state = from.state.and_then(|state| state.name);
+    let address_type = from.ip_address_type.as_ref();
     Ok(Instance {
         id: InstanceId {
             account: site.account.clone(),
             region: site.region.clone(),
-            name: name.ok_or("name")?,
+            name: from.name.ok_or("name")?,
         },
-        arn: arn.ok_or("arn")?,
+        arn: from.arn.ok_or("arn")?,
         tags: tags
-            .unwrap_or_default()
-            .into_iter()
             .filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default())))
             .collect(),
         // The executor waits for the end of an unknown state, and an unknown address type has both families.
-        state: InstanceState::from_name(
-            state
-                .and_then(|state| state.name)
-                .as_deref()
-                .unwrap_or("unknown"),
-        ),
-        address_type: AddressType::from_name(
-            ip_address_type
-                .as_ref()
-                .map_or("unknown", |kind| kind.as_str()),
-        ),
+        state: InstanceState::from_name(state.as_deref().unwrap_or("unknown")),
+        address_type: AddressType::from_name(address_type.map_or("unknown", |kind| kind.as_str())),
     })
 }
 
@@ -71,57 +55,40 @@ pub(super) fn listed_instance(
 
 /// A rule of a list, as `GetInstancePortStates` would return it; `None` if it is not public or not inbound, which was never observed.
 fn listed_port(from: types::InstancePortInfo) -> Option<PortState> {
-    let types::InstancePortInfo {
-        from_port,
-        to_port,
-        protocol,
-        access_type,
-        access_direction,
-        cidrs,
-        ipv6_cidrs,
-        cidr_list_aliases,
-        ..
-    } = from;
     // The service model says `Public`, and every capture `public`.
+    let access_type = from.access_type.as_ref();
     let is_public = access_type.is_none_or(|it| it.as_str().eq_ignore_ascii_case("public"));
-    let is_inbound = access_direction.is_none_or(|it| it.as_str().eq_ignore_ascii_case("inbound"));
+    let direction = from.access_direction.as_ref();
+    let is_inbound = direction.is_none_or(|it| it.as_str().eq_ignore_ascii_case("inbound"));
     (is_public && is_inbound).then(|| PortState {
-        from_port,
-        to_port,
-        protocol: protocol
-            .map(|protocol| protocol.as_str().to_owned())
-            .unwrap_or_default(),
+        from_port: from.from_port,
+        to_port: from.to_port,
+        protocol: protocol(from.protocol),
         // Only open rules are listed.
         state: Some("open".to_owned()),
-        cidrs: cidrs.unwrap_or_default(),
-        ipv6_cidrs: ipv6_cidrs.unwrap_or_default(),
-        cidr_list_aliases: cidr_list_aliases.unwrap_or_default(),
+        cidrs: from.cidrs.unwrap_or_default(),
+        ipv6_cidrs: from.ipv6_cidrs.unwrap_or_default(),
+        cidr_list_aliases: from.cidr_list_aliases.unwrap_or_default(),
     })
 }
 
-/// An entry, unchanged. A missing protocol becomes an unknown one.
+/// An entry, unchanged.
 pub(super) fn port_state(from: types::InstancePortState) -> PortState {
-    let types::InstancePortState {
-        from_port,
-        to_port,
-        protocol,
-        state,
-        cidrs,
-        ipv6_cidrs,
-        cidr_list_aliases,
-        ..
-    } = from;
     PortState {
-        from_port,
-        to_port,
-        protocol: protocol
-            .map(|protocol| protocol.as_str().to_owned())
-            .unwrap_or_default(),
-        state: state.map(|state| state.as_str().to_owned()),
-        cidrs: cidrs.unwrap_or_default(),
-        ipv6_cidrs: ipv6_cidrs.unwrap_or_default(),
-        cidr_list_aliases: cidr_list_aliases.unwrap_or_default(),
+        from_port: from.from_port,
+        to_port: from.to_port,
+        protocol: protocol(from.protocol),
+        state: from.state.map(|state| state.as_str().to_owned()),
+        cidrs: from.cidrs.unwrap_or_default(),
+        ipv6_cidrs: from.ipv6_cidrs.unwrap_or_default(),
+        cidr_list_aliases: from.cidr_list_aliases.unwrap_or_default(),
     }
+}
+
+/// The name of a protocol. A missing one becomes an unknown one.
+fn protocol(from: Option<types::NetworkProtocol>) -> String {
+    from.map(|protocol| protocol.as_str().to_owned())
+        .unwrap_or_default()
 }
 
 /// A rule to send. It always has all three lists, because a missing one might mean everyone.
@@ -143,34 +110,16 @@ pub(super) fn tag(key: &str, value: &str) -> types::Tag {
 
 /// An operation, or the name of a missing member.
 pub(super) fn operation(from: types::Operation) -> Result<Operation, &'static str> {
-    let types::Operation {
-        id,
-        operation_type,
-        operation_details,
-        status,
-        is_terminal,
-        created_at,
-        error_code,
-        error_details,
-        ..
-    } = from;
-    let error: Vec<String> = [error_code, error_details]
-        .into_iter()
-        .flatten()
-        .filter(|text| !text.is_empty())
-        .collect();
+    let error = [from.error_code, from.error_details].into_iter().flatten();
+    let error: Vec<String> = error.filter(|text| !text.is_empty()).collect();
+    let action = from.operation_type.as_ref();
+    let status = from.status.as_ref().map_or("", |status| status.as_str());
     Ok(Operation {
-        id: id.ok_or("id")?,
-        action: operation_type
-            .map(|action| action.as_str().to_owned())
-            .unwrap_or_default(),
-        details: operation_details.unwrap_or_default(),
-        status: operation_status(
-            status.as_ref().map_or("", |status| status.as_str()),
-            is_terminal,
-            !error.is_empty(),
-        ),
-        created_at: created_at.and_then(|at| {
+        id: from.id.ok_or("id")?,
+        action: action.map_or("", |action| action.as_str()).to_owned(),
+        details: from.operation_details.unwrap_or_default(),
+        status: operation_status(status, from.is_terminal, !error.is_empty()),
+        created_at: from.created_at.and_then(|at| {
             let seconds = OffsetDateTime::from_unix_timestamp(at.secs()).ok()?;
             seconds.checked_add(Duration::nanoseconds(at.subsec_nanos().into()))
         }),

@@ -32,7 +32,7 @@ pub(super) struct CredentialsSource {
     region: Region,
     sts_endpoint_url: Option<String>,
     /// `None` if the chain has no source.
-    provider: Option<SharedCredentialsProvider>,
+    pub(super) provider: Option<SharedCredentialsProvider>,
     /// The current credentials, which the clients of Lightsail and STS share.
     cache: SharedIdentityCache,
 }
@@ -40,15 +40,10 @@ pub(super) struct CredentialsSource {
 impl CredentialsSource {
     /// These credentials, as they are.
     pub(super) fn from_keys(keys: Keys, region: Region, sts_endpoint_url: Option<String>) -> Self {
-        let Keys {
-            access_key_id,
-            secret_access_key,
-            session_token,
-        } = keys;
         let credentials = Credentials::new(
-            access_key_id,
-            secret_access_key,
-            session_token,
+            keys.access_key_id,
+            keys.secret_access_key,
+            keys.session_token,
             None,
             "settings",
         );
@@ -149,10 +144,6 @@ impl CredentialsSource {
             .region(self.region.clone())
             .retry_config(aws_sdk_sts::config::retry::RetryConfig::disabled())
             .identity_cache(self.cache.clone())
-    }
-
-    pub(super) fn provider(&self) -> Option<&SharedCredentialsProvider> {
-        self.provider.as_ref()
     }
 }
 

@@ -67,15 +67,9 @@ pub(super) fn check_rules(rules: &[PortState]) -> Result<(), LimitError> {
     if rules.len() > MAX_RULES {
         return Err(LimitError::Rules);
     }
-    let ranges = rules.iter().map(|rule| {
-        let PortState {
-            cidrs,
-            ipv6_cidrs,
-            cidr_list_aliases,
-            ..
-        } = rule;
-        cidrs.len() + ipv6_cidrs.len() + cidr_list_aliases.len()
-    });
+    let ranges = rules
+        .iter()
+        .map(|rule| rule.cidrs.len() + rule.ipv6_cidrs.len() + rule.cidr_list_aliases.len());
     if ranges.sum::<usize>() > MAX_RANGES {
         return Err(LimitError::Ranges);
     }
@@ -155,23 +149,15 @@ async fn read_body(mut response: HttpResponse) -> Result<HttpResponse, Connector
     let exceeded = |error: LimitError| ConnectorError::other(error.into(), None);
     let body = response.take_body();
     // Checked before the body is read, if the response has a `Content-Length`.
-    if body
-        .content_length()
-        .is_some_and(|length| length > MAX_BODY as u64)
-    {
+    let length = body.content_length();
+    if length.is_some_and(|length| length > MAX_BODY as u64) {
         return Err(exceeded(LimitError::Body));
     }
-    let body = Limited::new(body, MAX_BODY)
-        .collect()
-        .await
-        .map_err(|error| {
-            if error.is::<LengthLimitError>() {
-                exceeded(LimitError::Body)
-            } else {
-                ConnectorError::io(error)
-            }
-        })?;
-    let body = body.to_bytes();
+    let body = match Limited::new(body, MAX_BODY).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => return Err(exceeded(LimitError::Body)),
+        Err(error) => return Err(ConnectorError::io(error)),
+    };
     // There are fewer values than bytes.
     if body.len() > MAX_VALUES && count_values(&body) > MAX_VALUES {
         return Err(exceeded(LimitError::Values));

@@ -34,19 +34,17 @@ impl Intercept for RequirePorts {
     ) -> Result<(), BoxError> {
         // A call that failed keeps its own error.
         let output = context.output_or_error().ok();
-        let Some(response) = output.and_then(|output| output.downcast_ref()) else {
+        let response: Option<&GetInstancePortStatesOutput> =
+            output.and_then(|output| output.downcast_ref());
+        let Some(response) = response else {
             return Ok(());
         };
-        let response: &GetInstancePortStatesOutput = response;
         let mut states = response.port_states().iter();
         if states.all(|state| are_nonzero(state.from_port, state.to_port)) {
             return Ok(());
         }
         let body = context.response().body().bytes().unwrap_or_default();
-        match find_defect(body) {
-            Some(defect) => Err(defect.into()),
-            None => Ok(()),
-        }
+        Ok(check_ports(body)?)
     }
 }
 
@@ -55,27 +53,24 @@ fn are_nonzero(from: i32, to: i32) -> bool {
     from != 0 && to != 0
 }
 
-/// Describes what is missing. The caller detects a missing list itself.
-fn find_defect(body: &[u8]) -> Option<String> {
+/// Returns an error that says which port is missing. The caller detects a missing list itself.
+fn check_ports(body: &[u8]) -> Result<(), String> {
     if body.is_empty() {
-        return None;
+        return Ok(());
     }
     let Ok(PortStates { port_states }) = serde_json::from_slice(body) else {
-        return Some("it is not valid JSON".to_owned());
+        return Err("it is not valid JSON".to_owned());
     };
-    port_states.iter().flatten().find_map(|entry| {
-        let member = match entry {
-            Some(Ports {
-                from_port: Some(_),
-                to_port: Some(_),
-            }) => return None,
-            Some(Ports {
-                from_port: Some(_), ..
-            }) => "toPort",
+    for entry in port_states.iter().flatten() {
+        let ports = entry.as_ref();
+        let member = match ports.map(|ports| (&ports.from_port, &ports.to_port)) {
+            Some((Some(_), Some(_))) => continue,
+            Some((Some(_), None)) => "toPort",
             _ => "fromPort",
         };
-        Some(format!("an entry of `portStates` has no `{member}`"))
-    })
+        return Err(format!("an entry of `portStates` has no `{member}`"));
+    }
+    Ok(())
 }
 
 /// The checked members of a response to `GetInstancePortStates`.

@@ -37,7 +37,7 @@ use aws_sdk_lightsail::config::{self, StalledStreamProtectionConfig};
 
 use super::rate_limiter::RateLimiter;
 use super::{CallCounts, Error, ErrorKind, Rate};
-use call::Call;
+use call::ApiCall;
 use credentials::CredentialsSource;
 use missing_ports::RequirePorts;
 
@@ -161,35 +161,27 @@ impl Aws {
     /// # Errors
     /// An endpoint is not an `http` or `https` URL.
     pub async fn connect(settings: Settings) -> Result<Self, Error> {
-        let Settings {
-            profile,
-            endpoint_url,
-            sts_endpoint_url,
-            role,
-            keys,
-            fallback_region,
-            deadlines,
-            rate,
-        } = settings;
-        let default_region = match &keys {
+        let default_region = match &settings.keys {
             Some(_) => None,
-            None => default_region(profile.as_deref()).await,
+            None => default_region(settings.profile.as_deref()).await,
         };
         // Only STS and SSO need a region, and STS is in all of them.
-        let region = default_region.or(fallback_region);
+        let region = default_region.or(settings.fallback_region);
         let region = Region::new(region.unwrap_or_else(|| "us-east-1".to_owned()));
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(deadlines.connect)
-            .operation_attempt_timeout(deadlines.attempt)
-            .build();
-        let sts_endpoint_url = sts_endpoint_url.map(check_url).transpose()?;
-        let source = match keys {
-            Some(keys) => CredentialsSource::from_keys(keys, region, sts_endpoint_url),
-            None => {
-                CredentialsSource::from_chain(profile, region, timeouts, sts_endpoint_url).await
-            }
+        let deadlines = settings.deadlines;
+        let timeouts = TimeoutConfig::builder().connect_timeout(deadlines.connect);
+        let sts_endpoint_url = settings.sts_endpoint_url.map(check_url).transpose()?;
+        let source = if let Some(keys) = settings.keys {
+            CredentialsSource::from_keys(keys, region, sts_endpoint_url)
+        } else {
+            let timeouts = timeouts.clone();
+            let timeouts = timeouts
+                .operation_attempt_timeout(deadlines.attempt)
+                .build();
+            CredentialsSource::from_chain(settings.profile, region, timeouts, sts_endpoint_url)
+                .await
         };
-        let source = match role {
+        let source = match settings.role {
             Some(role) => source.assume_role(&role).await,
             None => source,
         };
@@ -200,12 +192,8 @@ impl Aws {
             .retry_config(RetryConfig::disabled())
             // Responses are small, and every attempt has a deadline.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .connect_timeout(deadlines.connect)
-                    .build(),
-            );
-        if let Some(url) = endpoint_url {
+            .timeout_config(timeouts.build());
+        if let Some(url) = settings.endpoint_url {
             config = config.endpoint_url(check_url(url)?);
         }
         Ok(Self(Arc::new(Shared {
@@ -214,7 +202,7 @@ impl Aws {
             clients: Mutex::default(),
             sts: OnceLock::new(),
             deadlines,
-            limiter: RateLimiter::new(rate),
+            limiter: RateLimiter::new(settings.rate),
             counts: Mutex::default(),
         })))
     }
@@ -228,16 +216,6 @@ impl Aws {
     pub fn call_counts(&self) -> CallCounts {
         let counts = self.0.counts.lock();
         counts.unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// The minimum time that the request rates require for this many more calls of an action in a region.
-    pub(super) fn minimum_time(
-        &self,
-        action: &'static str,
-        region: &str,
-        calls: usize,
-    ) -> Duration {
-        self.0.limiter.minimum_time(action, region, calls)
     }
 
     /// The writer.
@@ -281,30 +259,20 @@ impl fmt::Debug for Shared {
 
 impl Shared {
     /// The client for the region of a call, created by the first call.
-    fn client(&self, call: &Call<'_>) -> Result<Client, Error> {
+    fn client(&self, call: &ApiCall<'_>) -> Result<Client, Error> {
         let region = call.region;
         // The region becomes part of the host name that signed requests are sent to.
-        if region.is_empty()
-            || !region
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        {
-            return Err(Error::new(
-                ErrorKind::InvalidInput,
-                call.action,
-                region,
-                "this is not the name of a region",
-            ));
+        let is_allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if region.is_empty() || !region.bytes().all(is_allowed) {
+            let message = "this is not the name of a region";
+            let kind = ErrorKind::InvalidInput;
+            return Err(Error::new(kind, call.action, region, message));
         }
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         let client = clients.entry(region.to_owned()).or_insert_with(|| {
-            Client::from_conf(
-                self.config
-                    .clone()
-                    .interceptor(RequirePorts)
-                    .region(Region::new(region.to_owned()))
-                    .build(),
-            )
+            let config = self.config.clone().interceptor(RequirePorts);
+            let region = Region::new(region.to_owned());
+            Client::from_conf(config.region(region).build())
         });
         Ok(client.clone())
     }
@@ -312,22 +280,14 @@ impl Shared {
 
 fn check_url(url: String) -> Result<String, Error> {
     let host = ["http://", "https://"].iter().find_map(|scheme| {
-        let head = url.get(..scheme.len())?;
-        head.eq_ignore_ascii_case(scheme)
-            .then(|| url.get(scheme.len()..).unwrap_or_default())
+        let (head, host) = url.split_at_checked(scheme.len())?;
+        head.eq_ignore_ascii_case(scheme).then_some(host)
     });
-    match host {
-        Some(host)
-            if !host.is_empty() && !host.starts_with('/') && !url.contains(char::is_whitespace) =>
-        {
-            Ok(url)
-        }
-        _ => Err(Error::new(
-            ErrorKind::InvalidInput,
-            "Connect",
-            url,
-            "this is no `http://` or `https://` address",
-        )
-        .with_hint("give the endpoint as `http://HOST:PORT` or `https://HOST`")),
+    let has_host = host.is_some_and(|host| !host.is_empty() && !host.starts_with('/'));
+    if has_host && !url.contains(char::is_whitespace) {
+        return Ok(url);
     }
+    let message = "this is no `http://` or `https://` address";
+    let error = Error::new(ErrorKind::InvalidInput, "Connect", url, message);
+    Err(error.with_hint("give the endpoint as `http://HOST:PORT` or `https://HOST`"))
 }

@@ -13,7 +13,7 @@ use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use hyper_util::client::legacy::Error as HyperError;
 
 use super::super::{Error, ErrorKind};
-use super::call::Call;
+use super::call::ApiCall;
 use super::limits::LimitError;
 use super::profiles;
 
@@ -28,7 +28,7 @@ const CREDENTIALS_HINT: &str = "name a profile with `--profile`, or set AWS_ACCE
                      `portward doctor` looks at each source";
 
 /// Converts the error of a call.
-pub(super) fn convert<E>(call: &Call<'_>, error: &SdkError<E, HttpResponse>) -> Error
+pub(super) fn convert<E>(call: &ApiCall<'_>, error: &SdkError<E, HttpResponse>) -> Error
 where
     E: StdError + ProvideErrorMetadata + 'static,
 {
@@ -51,7 +51,7 @@ where
 }
 
 /// A request that may not have been sent, or whose response was not read completely.
-fn transport_error<E>(call: &Call<'_>, error: &SdkError<E, HttpResponse>) -> Error
+fn transport_error<E>(call: &ApiCall<'_>, error: &SdkError<E, HttpResponse>) -> Error
 where
     E: StdError + 'static,
 {
@@ -96,7 +96,7 @@ where
 }
 
 /// There are no usable credentials, for this cause.
-pub(super) fn no_credentials(call: &Call<'_>, cause: Option<&CredentialsError>) -> Error {
+pub(super) fn no_credentials(call: &ApiCall<'_>, cause: Option<&CredentialsError>) -> Error {
     let unauthenticated = |message: String| call.error(ErrorKind::Unauthenticated, message);
     let Some(cause) = cause else {
         let message = "no usable credentials: nothing offers any".to_owned();
@@ -149,9 +149,9 @@ fn profiles_hint(names: &[String]) -> String {
 }
 
 /// A role cannot be assumed: STS refused it, or could not be called.
-fn role_error(call: &Call<'_>, error: &SdkError<AssumeRoleError, HttpResponse>) -> Error {
+fn role_error(call: &ApiCall<'_>, error: &SdkError<AssumeRoleError, HttpResponse>) -> Error {
     // The call of Lightsail was not sent.
-    let call = Call::new("AssumeRole", call.region, call.target.as_str());
+    let call = ApiCall::new("AssumeRole", call.region, call.target.as_str());
     let error = convert(&call, error).with_outcome_unknown(false);
     match error.kind() {
         ErrorKind::AccessDenied => error.with_hint(
@@ -164,7 +164,7 @@ fn role_error(call: &Call<'_>, error: &SdkError<AssumeRoleError, HttpResponse>) 
 /// Converts an error response. Its body may have two codes, `code` and `__type`, each perhaps with a namespace before a `#` and a URL
 /// after a `:`. The code that the SDK chose comes first.
 fn error_response(
-    call: &Call<'_>,
+    call: &ApiCall<'_>,
     raw: &HttpResponse,
     (code, message): (Option<&str>, Option<&str>),
     request_id: Option<&str>,
