@@ -156,7 +156,8 @@ impl Request {
                 Ok(Self::Close { name, rule })
             }
             Action::PutInstancePublicPorts => {
-                let infos = members.list("portInfos", |value| port_info(value, "portInfos"))?;
+                let infos =
+                    members.objects("portInfos", "an object", |members| members.port_info())?;
                 let name = members.name("instanceName")?;
                 let infos = infos.ok_or_else(|| ErrorResponse::missing("portInfos"))?;
                 let rules = infos
@@ -166,7 +167,7 @@ impl Request {
                 Ok(Self::Put { name, rules })
             }
             Action::TagResource => {
-                let tags = members.tags("tags")?;
+                let tags = members.objects("tags", "a list of objects", |members| members.tag())?;
                 let (name, arn) = members.resource()?;
                 let tags = tags.ok_or_else(|| ErrorResponse::missing("tags"))?;
                 let change = TagChange::set(tags)?;
@@ -215,63 +216,43 @@ impl Request {
     }
 }
 
-/// The members of a `PortInfo`, with validated types.
-fn port_info(value: &Value, member: &str) -> Result<PortInfo, ErrorResponse> {
-    let Value::Object(map) = value else {
-        return Err(wrong_type(member, "an object"));
-    };
-    let members = Members(map);
-    Ok(PortInfo {
-        from_port: members.integer("fromPort")?,
-        to_port: members.integer("toPort")?,
-        protocol: members.protocol()?,
-        cidrs: members.strings("cidrs")?,
-        ipv6_cidrs: members.strings("ipv6Cidrs")?,
-        cidr_list_aliases: members.strings("cidrListAliases")?,
-    })
-}
-
 /// The members of an object, by name and type.
 struct Members<'a>(&'a Map<String, Value>);
 
-impl Members<'_> {
-    fn get(&self, name: &str) -> Option<&Value> {
-        self.0.get(name).filter(|value| !value.is_null())
+impl<'a> Members<'a> {
+    /// The member of this name as the function converts it, which returns `None` for a wrong type.
+    fn get<T>(
+        &self,
+        name: &str,
+        expected: &str,
+        convert: impl FnOnce(&'a Value) -> Option<T>,
+    ) -> Result<Option<T>, ErrorResponse> {
+        let value = self.0.get(name).filter(|value| !value.is_null());
+        let converted = value.map(|value| convert(value).ok_or_else(|| wrong_type(name, expected)));
+        converted.transpose()
     }
 
     fn string(&self, name: &str) -> Result<Option<String>, ErrorResponse> {
-        match self.get(name) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.clone())),
-            Some(_) => Err(wrong_type(name, "a string")),
-        }
+        let text = self.get(name, "a string", Value::as_str)?;
+        Ok(text.map(str::to_owned))
     }
 
     /// The member `protocol`, which may be a number.
     fn protocol(&self) -> Result<Option<String>, ErrorResponse> {
-        match self.get("protocol").and_then(Value::as_i64) {
+        match self.0.get("protocol").and_then(Value::as_i64) {
             Some(number) => Ok(Some(number.to_string())),
             None => self.string("protocol"),
         }
     }
 
     fn boolean(&self, name: &str) -> Result<bool, ErrorResponse> {
-        match self.get(name) {
-            None => Ok(false),
-            Some(Value::Bool(value)) => Ok(*value),
-            Some(_) => Err(wrong_type(name, "a boolean")),
-        }
+        let value = self.get(name, "a boolean", Value::as_bool)?;
+        Ok(value.unwrap_or_default())
     }
 
     fn integer(&self, name: &str) -> Result<Option<i32>, ErrorResponse> {
-        let Some(value) = self.get(name) else {
-            return Ok(None);
-        };
-        let number = value
-            .as_i64()
-            .and_then(|number| i32::try_from(number).ok())
-            .ok_or_else(|| wrong_type(name, "a 32-bit integer"))?;
-        Ok(Some(number))
+        let convert = |value: &Value| i32::try_from(value.as_i64()?).ok();
+        self.get(name, "a 32-bit integer", convert)
     }
 
     /// A list, whose items the function parses.
@@ -280,32 +261,46 @@ impl Members<'_> {
         name: &str,
         item: impl Fn(&Value) -> Result<T, ErrorResponse>,
     ) -> Result<Option<Vec<T>>, ErrorResponse> {
-        match self.get(name) {
-            None => Ok(None),
-            Some(Value::Array(values)) => {
-                values.iter().map(item).collect::<Result<_, _>>().map(Some)
-            }
-            Some(_) => Err(wrong_type(name, "a list")),
-        }
+        let values = self.get(name, "a list", Value::as_array)?;
+        let items = values.map(|values| values.iter().map(item).collect());
+        items.transpose()
     }
 
-    fn strings(&self, name: &str) -> Result<Option<Vec<String>>, ErrorResponse> {
-        self.list(name, |value| match value {
-            Value::String(text) => Ok(text.clone()),
-            _ => Err(wrong_type(name, "a list of strings")),
+    /// A list of objects, whose members the function parses.
+    fn objects<T>(
+        &self,
+        name: &str,
+        expected: &str,
+        object: impl Fn(Members<'_>) -> Result<T, ErrorResponse>,
+    ) -> Result<Option<Vec<T>>, ErrorResponse> {
+        self.list(name, |value| {
+            let map = value.as_object();
+            object(Members(map.ok_or_else(|| wrong_type(name, expected))?))
         })
     }
 
-    fn tags(&self, name: &str) -> Result<Option<Vec<Tag>>, ErrorResponse> {
+    fn strings(&self, name: &str) -> Result<Option<Vec<String>>, ErrorResponse> {
         self.list(name, |value| {
-            let Value::Object(map) = value else {
-                return Err(wrong_type(name, "a list of objects"));
-            };
-            let members = Members(map);
-            Ok(Tag {
-                key: members.string("key")?,
-                value: members.string("value")?,
-            })
+            let text = value.as_str().map(str::to_owned);
+            text.ok_or_else(|| wrong_type(name, "a list of strings"))
+        })
+    }
+
+    fn port_info(&self) -> Result<PortInfo, ErrorResponse> {
+        Ok(PortInfo {
+            from_port: self.integer("fromPort")?,
+            to_port: self.integer("toPort")?,
+            protocol: self.protocol()?,
+            cidrs: self.strings("cidrs")?,
+            ipv6_cidrs: self.strings("ipv6Cidrs")?,
+            cidr_list_aliases: self.strings("cidrListAliases")?,
+        })
+    }
+
+    fn tag(&self) -> Result<Tag, ErrorResponse> {
+        Ok(Tag {
+            key: self.string("key")?,
+            value: self.string("value")?,
         })
     }
 
@@ -324,12 +319,11 @@ impl Members<'_> {
     }
 
     fn name_and_rule(&self, absent: AbsentPort) -> Result<(String, Rule), ErrorResponse> {
-        let info = self.get("portInfo");
-        let info = info.map(|value| port_info(value, "portInfo")).transpose()?;
+        let info = self.get("portInfo", "an object", Value::as_object)?;
+        let info = info.map(|info| Members(info).port_info()).transpose()?;
         let name = self.name("instanceName")?;
-        let rule = info.ok_or_else(|| ErrorResponse::missing("portInfo"))?;
-        let rule = rule.validate(absent)?;
-        Ok((name, rule))
+        let info = info.ok_or_else(|| ErrorResponse::missing("portInfo"))?;
+        Ok((name, info.validate(absent)?))
     }
 
     /// A required resource name. The service accepts full stops, which the pattern in the service model does not.

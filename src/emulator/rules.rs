@@ -25,13 +25,9 @@ pub(super) struct Rule {
     pub(super) sent: PortState,
 }
 
-/// Three lists of sources without duplicates, in their order.
+/// The IPv4 networks, the IPv6 networks and the aliases of a rule, without duplicates, in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct CidrLists {
-    cidrs: Vec<String>,
-    ipv6_cidrs: Vec<String>,
-    aliases: Vec<String>,
-}
+pub(super) struct CidrLists([Vec<String>; 3]);
 
 /// A `PortInfo` whose types are validated, but not its values.
 #[derive(Clone, Debug, Default)]
@@ -91,28 +87,23 @@ impl PortInfo {
             ipv6_cidrs: ipv6_cidrs.unwrap_or_default(),
             cidr_list_aliases: cidr_list_aliases.unwrap_or_default(),
         };
-        let mut lists = CidrLists::default();
         for text in &sent.cidrs {
-            match Sources::parse_live(text) {
-                Some(IpNet::V4(net)) => lists.cidrs.push(net.to_string()),
-                _ => return Err(invalid_network(text, "cidrs", "IPv4")),
+            if !matches!(Sources::parse_live(text), Some(IpNet::V4(_))) {
+                return Err(invalid_network(text, "cidrs", "IPv4"));
             }
         }
         for text in &sent.ipv6_cidrs {
-            match Sources::parse_live(text) {
-                Some(IpNet::V6(net)) => lists.ipv6_cidrs.push(net.to_string()),
-                _ => return Err(invalid_network(text, "ipv6Cidrs", "IPv6")),
+            if !matches!(Sources::parse_live(text), Some(IpNet::V6(_))) {
+                return Err(invalid_network(text, "ipv6Cidrs", "IPv6"));
             }
         }
-        for alias in &sent.cidr_list_aliases {
-            if alias != LIGHTSAIL_CONNECT {
-                return Err(ErrorResponse::invalid_input(format!(
-                    "{alias} is not a valid CIDR list alias. The only one is {LIGHTSAIL_CONNECT}."
-                )));
-            }
-            lists.aliases.push(alias.clone());
+        let mut aliases = sent.cidr_list_aliases.iter();
+        if let Some(alias) = aliases.find(|alias| *alias != LIGHTSAIL_CONNECT) {
+            return Err(ErrorResponse::invalid_input(format!(
+                "{alias} is not a valid CIDR list alias. The only one is {LIGHTSAIL_CONNECT}."
+            )));
         }
-        let lists = lists.distinct();
+        let lists = CidrLists::of(&sent);
         Ok(Rule { key, lists, sent })
     }
 }
@@ -138,52 +129,33 @@ impl CidrLists {
         let canonical = |text: &String| {
             Sources::parse_live(text).map_or_else(|| text.clone(), |net| net.to_string())
         };
-        let lists = Self {
-            cidrs: entry.cidrs.iter().map(canonical).collect(),
-            ipv6_cidrs: entry.ipv6_cidrs.iter().map(canonical).collect(),
-            aliases: entry.cidr_list_aliases.clone(),
-        };
+        let lists = Self([
+            entry.cidrs.iter().map(canonical).collect(),
+            entry.ipv6_cidrs.iter().map(canonical).collect(),
+            entry.cidr_list_aliases.clone(),
+        ]);
         lists.distinct()
     }
 
     fn is_empty(&self) -> bool {
-        let Self {
-            cidrs,
-            ipv6_cidrs,
-            aliases,
-        } = self;
-        cidrs.is_empty() && ipv6_cidrs.is_empty() && aliases.is_empty()
+        self.0.iter().all(Vec::is_empty)
     }
 
     /// Adds sources, possibly duplicates, which [`distinct`](Self::distinct) removes.
     fn append(&mut self, other: Self) {
-        let Self {
-            cidrs,
-            ipv6_cidrs,
-            aliases,
-        } = other;
-        self.cidrs.extend(cidrs);
-        self.ipv6_cidrs.extend(ipv6_cidrs);
-        self.aliases.extend(aliases);
-    }
-
-    fn distinct(self) -> Self {
-        let Self {
-            cidrs,
-            ipv6_cidrs,
-            aliases,
-        } = self;
-        Self {
-            cidrs: distinct(cidrs),
-            ipv6_cidrs: distinct(ipv6_cidrs),
-            aliases: distinct(aliases),
+        for (list, added) in self.0.iter_mut().zip(other.0) {
+            list.extend(added);
         }
     }
 
+    fn distinct(self) -> Self {
+        Self(self.0.map(distinct))
+    }
+
     fn without(mut self, other: &Self) -> Self {
-        self.cidrs.retain(|t| !other.cidrs.contains(t));
-        self.ipv6_cidrs.retain(|t| !other.ipv6_cidrs.contains(t));
-        self.aliases.retain(|t| !other.aliases.contains(t));
+        for (list, removed) in self.0.iter_mut().zip(&other.0) {
+            list.retain(|text| !removed.contains(text));
+        }
         self
     }
 
@@ -195,22 +167,20 @@ impl CidrLists {
         if self.is_empty() {
             let all = |has: bool, cidr: &str| has.then(|| cidr.to_owned()).into_iter().collect();
             return match quirks.no_sources {
-                NoSources::World => Ok(Self {
-                    cidrs: all(family.has_ipv4(), "0.0.0.0/0"),
-                    ipv6_cidrs: all(family.has_ipv6(), "::/0"),
-                    aliases: Vec::new(),
-                }),
+                NoSources::World => Ok(Self([
+                    all(family.has_ipv4(), "0.0.0.0/0"),
+                    all(family.has_ipv6(), "::/0"),
+                    Vec::new(),
+                ])),
                 NoSources::Nobody => Ok(self),
                 NoSources::Refuse => Err(ErrorResponse::invalid_input(
                     "A rule needs at least one source.",
                 )),
             };
         }
-        for (has, list) in [
-            (family.has_ipv4(), &mut self.cidrs),
-            (family.has_ipv6(), &mut self.ipv6_cidrs),
-        ] {
-            if has || list.is_empty() {
+        let has_family = [family.has_ipv4(), family.has_ipv6()];
+        for (has_family, list) in has_family.into_iter().zip(&mut self.0) {
+            if has_family || list.is_empty() {
                 continue;
             }
             match quirks.other_family {
@@ -228,29 +198,28 @@ impl CidrLists {
     }
 
     fn entry(self, key: Key) -> PortState {
+        let [cidrs, ipv6_cidrs, cidr_list_aliases] = self.0;
         PortState {
             from_port: key.from(),
             to_port: key.to(),
             protocol: key.protocol().as_str().to_owned(),
             state: Some("open".to_owned()),
-            cidrs: self.cidrs,
-            ipv6_cidrs: self.ipv6_cidrs,
-            cidr_list_aliases: self.aliases,
+            cidrs,
+            ipv6_cidrs,
+            cidr_list_aliases,
         }
     }
 }
 
 /// The key of a stored entry in any spelling; `None` if no request can name it.
-fn key_of(entry: &PortState) -> Option<Key> {
+pub(super) fn key_of(entry: &PortState) -> Option<Key> {
     let protocol = Protocol::from_live(&entry.protocol)?;
     Key::new(protocol, entry.from_port, entry.to_port).ok()
 }
 
 fn is_closed(entry: &PortState) -> bool {
-    entry
-        .state
-        .as_deref()
-        .is_some_and(|state| state.eq_ignore_ascii_case("closed"))
+    let state = entry.state.as_deref();
+    state.is_some_and(|state| state.eq_ignore_ascii_case("closed"))
 }
 
 /// The entries after an Open. The key keeps its position, or is added at the end.

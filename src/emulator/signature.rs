@@ -62,45 +62,39 @@ pub(super) fn verify(
 ) -> Result<String, SignatureError> {
     let authorization = Authorization::parse(message.headers)?;
     let signed_at = signed_at(message.headers)?;
-    let Credential {
-        access_key,
-        date,
-        region,
-        service: scope_service,
-        terminator,
-    } = Credential::parse(authorization.credential)?;
-    if access_key != credentials.access_key {
+    let scope = Credential::parse(authorization.credential)?;
+    if scope.access_key != credentials.access_key {
         return Err(SignatureError::UnknownKey);
     }
     let timestamp = single_header(message.headers, "x-amz-date").unwrap_or_default();
-    if !timestamp.starts_with(date) || date.len() != 8 {
+    if !timestamp.starts_with(scope.date) || scope.date.len() != 8 {
         return Err(invalid("Credential should be scoped to a valid date."));
     }
-    if terminator != "aws4_request" {
+    if scope.terminator != "aws4_request" {
         return Err(invalid(
             "Credential should be scoped with a valid terminator: 'aws4_request'.",
         ));
     }
-    if scope_service != service {
-        return Err(SignatureError::Invalid(format!(
+    if scope.service != service {
+        return Err(invalid(format!(
             "Credential should be scoped to correct service: '{service}'."
         )));
     }
     let skew = now - signed_at;
     if skew > MAX_SKEW {
-        return Err(SignatureError::Invalid(format!(
+        return Err(invalid(format!(
             "Signature expired: {timestamp} is more than 5 minutes ago."
         )));
     }
     if skew < -MAX_SKEW {
-        return Err(SignatureError::Invalid(format!(
+        return Err(invalid(format!(
             "Signature not yet current: {timestamp} is more than 5 minutes ahead."
         )));
     }
     let names: Vec<&str> = authorization.signed_headers.split(';').collect();
     check_signed_headers(message.headers, &names)?;
 
-    let expected = sign_again(message, credentials, (region, service), signed_at, &names);
+    let expected = sign_again(message, credentials, &scope, signed_at, &names);
     // Digests are compared, so that the time does not depend on how similar the signatures are.
     let digest = |signature: &str| Sha256::digest(signature);
     if expected.is_none_or(|expected| digest(&expected) != digest(authorization.signature)) {
@@ -109,7 +103,7 @@ pub(super) fn verify(
              Key and signing method. Consult the service documentation for details.",
         ));
     }
-    Ok(region.to_owned())
+    Ok(scope.region.to_owned())
 }
 
 /// The access key of a message, if it can be parsed.
@@ -129,8 +123,12 @@ pub(super) fn has_token(headers: &HeaderMap) -> bool {
     headers.contains_key(TOKEN_HEADER)
 }
 
-fn invalid(text: &str) -> SignatureError {
-    SignatureError::Invalid(text.to_owned())
+fn invalid(text: impl Into<String>) -> SignatureError {
+    SignatureError::Invalid(text.into())
+}
+
+fn incomplete(text: impl Into<String>) -> SignatureError {
+    SignatureError::Incomplete(text.into())
 }
 
 /// The parts of the `Authorization` header.
@@ -145,7 +143,6 @@ impl<'a> Authorization<'a> {
         if !headers.contains_key("authorization") {
             return Err(SignatureError::Missing);
         }
-        let incomplete = |text: &str| SignatureError::Incomplete(text.to_owned());
         let text = single_header(headers, "authorization")
             .ok_or_else(|| incomplete("Authorization header cannot be read."))?;
         let parts = text
@@ -158,7 +155,7 @@ impl<'a> Authorization<'a> {
                 .filter_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='));
             match (values.next(), values.next()) {
                 (Some(value), None) if !value.is_empty() => Ok(value),
-                _ => Err(SignatureError::Incomplete(format!(
+                _ => Err(incomplete(format!(
                     "Authorization header requires '{name}' parameter."
                 ))),
             }
@@ -183,12 +180,11 @@ struct Credential<'a> {
 impl<'a> Credential<'a> {
     fn parse(credential: &'a str) -> Result<Self, SignatureError> {
         // An access key may contain slashes; the scope after it does not.
-        let mut parts = credential.rsplitn(5, '/');
-        let mut next = || parts.next().filter(|part| !part.is_empty());
-        let (terminator, service, region, date, access_key) =
-            (next(), next(), next(), next(), next());
-        match (access_key, date, region, service, terminator) {
-            (Some(access_key), Some(date), Some(region), Some(service), Some(terminator)) => {
+        let parts: Vec<&str> = credential.rsplitn(5, '/').collect();
+        match parts[..] {
+            [terminator, service, region, date, access_key]
+                if parts.iter().all(|part| !part.is_empty()) =>
+            {
                 Ok(Self {
                     access_key,
                     date,
@@ -197,9 +193,8 @@ impl<'a> Credential<'a> {
                     terminator,
                 })
             }
-            _ => Err(SignatureError::Incomplete(
-                "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term."
-                    .to_owned(),
+            _ => Err(incomplete(
+                "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term.",
             )),
         }
     }
@@ -217,13 +212,9 @@ fn single_header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// `X-Amz-Date`, such as `20150830T123600Z`.
 fn signed_at(headers: &HeaderMap) -> Result<OffsetDateTime, SignatureError> {
     let text = single_header(headers, "x-amz-date").ok_or_else(|| {
-        SignatureError::Incomplete(
-            "Authorization header requires existence of an 'X-Amz-Date' header.".to_owned(),
-        )
+        incomplete("Authorization header requires existence of an 'X-Amz-Date' header.")
     })?;
-    parse_time(text).ok_or_else(|| {
-        SignatureError::Incomplete("Date must be in ISO-8601 'basic format'.".to_owned())
-    })
+    parse_time(text).ok_or_else(|| incomplete("Date must be in ISO-8601 'basic format'."))
 }
 
 fn parse_time(text: &str) -> Option<OffsetDateTime> {
@@ -244,7 +235,7 @@ fn check_signed_headers(headers: &HeaderMap, names: &[&str]) -> Result<(), Signa
     ] {
         let is_required = name == "host" || headers.contains_key(name);
         if is_required && !names.contains(&name) {
-            return Err(SignatureError::Invalid(format!(
+            return Err(invalid(format!(
                 "'{name}' must be a signed header in the AWS Authorization."
             )));
         }
@@ -256,17 +247,10 @@ fn check_signed_headers(headers: &HeaderMap, names: &[&str]) -> Result<(), Signa
 fn sign_again(
     message: Message<'_>,
     credentials: Credentials<'_>,
-    (region, service): (&str, &str),
+    scope: &Credential<'_>,
     at: OffsetDateTime,
     names: &[&str],
 ) -> Option<String> {
-    let Message {
-        method,
-        path,
-        query,
-        headers,
-        body,
-    } = message;
     let Credentials {
         access_key,
         secret_key,
@@ -281,8 +265,8 @@ fn sign_again(
     let identity = signer.into();
     let params = v4::SigningParams::builder()
         .identity(&identity)
-        .region(region)
-        .name(service)
+        .region(scope.region)
+        .name(scope.service)
         .time(at.into())
         .settings(settings)
         .build()
@@ -290,19 +274,18 @@ fn sign_again(
         .into();
     let mut signed = Vec::with_capacity(names.len());
     for name in names {
-        let values = headers.get_all(*name).iter();
-        let values = values.map(|value| str::from_utf8(value.as_bytes()));
         let previous = signed.len();
-        for value in values {
-            signed.push((*name, value.ok()?));
+        for value in message.headers.get_all(*name) {
+            signed.push((*name, str::from_utf8(value.as_bytes()).ok()?));
         }
         if signed.len() == previous {
             return None;
         }
     }
     let signed = signed.into_iter();
-    let uri = format!("{path}?{query}");
-    let request = SignableRequest::new(method, uri, signed, SignableBody::Bytes(body)).ok()?;
+    let uri = format!("{}?{}", message.path, message.query);
+    let body = SignableBody::Bytes(message.body);
+    let request = SignableRequest::new(message.method, uri, signed, body).ok()?;
     Some(sign(request, &params).ok()?.into_parts().1)
 }
 
