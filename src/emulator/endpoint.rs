@@ -103,13 +103,10 @@ impl Endpoint {
         if let Some(action) = action {
             self.count(action.name());
         }
-        match (sender, action) {
-            (Err(error), _) => self.service.error(&error).into(),
-            (Ok(_), None) => {
-                let error = ErrorResponse::unknown_operation();
-                self.service.error(&error).into()
-            }
-            (Ok((region, identity)), Some(action)) => {
+        let action = action.ok_or_else(ErrorResponse::unknown_operation);
+        match sender.and_then(|sender| Ok((sender, action?))) {
+            Err(error) => self.service.error(&error).into(),
+            Ok(((region, identity), action)) => {
                 let site = self.service.state.site(&identity.account, &region);
                 self.service
                     .handle(&site, action, message.body, now, persist)
@@ -164,7 +161,7 @@ impl Endpoint {
             Ok(None)
         };
         let result = caller.map_err(sts::signature_error).and_then(|caller| {
-            if self.service.has_expired() {
+            if self.service.injector.has_expired(None) {
                 return Err(ErrorResponse::expired("ExpiredToken", 403));
             }
             let accounts = self.service.state.inventory().accounts();

@@ -132,27 +132,21 @@ impl ErrorResponse {
 
     /// The body in AWS JSON. By default `__type` has no namespace and equals `code`, because clients differ in which they read first.
     pub(super) fn body(&self, quirks: &Quirks) -> Value {
-        let Self {
-            code,
-            status,
-            message,
-            tip,
-        } = self;
         let name = self.type_name(quirks.error_type);
-        let Some(tip) = tip else {
-            return json!({"__type": name, "message": message});
+        let Some(tip) = self.tip else {
+            return json!({"__type": name, "message": self.message});
         };
         let mut body = json!({
             "__type": name,
-            "code": code,
-            "message": message,
+            "code": self.code,
+            "message": self.message,
             "docs": "https://docs.aws.amazon.com/lightsail/2016-11-28/api-reference/",
             "tip": tip,
         });
         match quirks.error_code {
             ErrorCode::Same => {}
             ErrorCode::Null => body["code"] = Value::Null,
-            ErrorCode::Different => body["code"] = status.to_string().into(),
+            ErrorCode::Different => body["code"] = self.status.to_string().into(),
             ErrorCode::Absent => {
                 if let Some(members) = body.as_object_mut() {
                     members.remove("code");

@@ -17,7 +17,7 @@ use super::request::Action;
 /// Faults with the counters of requests.
 #[derive(Debug)]
 pub(super) struct FaultInjector {
-    faults: Faults,
+    pub(super) faults: Faults,
     rate_limits: RateLimits,
     connections: u64,
     requests: u64,
@@ -59,10 +59,6 @@ impl FaultInjector {
     /// Lets the next request fail.
     pub(super) fn fail_next(&mut self, fault: RequestFault) {
         self.next = Some(fault);
-    }
-
-    pub(super) fn seed(&self) -> u64 {
-        self.faults.seed
     }
 
     /// Whether the next connection is refused.
@@ -107,14 +103,12 @@ impl FaultInjector {
             .cloned()
             .collect();
         if request.name.is_some() {
+            let faults = &self.faults;
+            let write = ScriptedEvent::RandomForeignWrite;
             for (purpose, per_mille, event) in [
-                (
-                    "second-writer",
-                    self.faults.foreign_write,
-                    ScriptedEvent::RandomForeignWrite,
-                ),
-                ("deleted", self.faults.deleted, ScriptedEvent::Deletion),
-                ("replaced", self.faults.replaced, ScriptedEvent::Replacement),
+                ("second-writer", faults.foreign_write, write),
+                ("deleted", faults.deleted, ScriptedEvent::Deletion),
+                ("replaced", faults.replaced, ScriptedEvent::Replacement),
             ] {
                 if self.occurs(per_mille, purpose, request) {
                     due.push(event);

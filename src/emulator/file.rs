@@ -74,7 +74,7 @@ pub enum OpenError {
 pub(super) struct Store {
     /// The canonical path, so that a symbolic link stays when the file is replaced.
     path: PathBuf,
-    access: Access,
+    pub(super) access: Access,
     /// The locked file. Its content is read only once.
     file: File,
     version: FileVersion,
@@ -98,6 +98,9 @@ impl Store {
             path: path.to_owned(),
             source,
         };
+        let in_use = || OpenError::InUse {
+            path: path.to_owned(),
+        };
         let canonical = fs::canonicalize(path).map_err(io)?;
         for _ in 0..ATTEMPTS {
             // Before opening, because opening a pipe would block.
@@ -111,13 +114,13 @@ impl Store {
                 .write(access == Access::ReadWrite)
                 .open(&canonical)
                 .map_err(io)?;
-            match lock(&file, access) {
+            let locked = match access {
+                Access::ReadOnly => file.try_lock_shared(),
+                Access::ReadWrite => file.try_lock(),
+            };
+            match locked {
                 Ok(()) => {}
-                Err(TryLockError::WouldBlock) => {
-                    return Err(OpenError::InUse {
-                        path: path.to_owned(),
-                    });
-                }
+                Err(TryLockError::WouldBlock) => return Err(in_use()),
                 Err(TryLockError::Error(source)) => return Err(io(source)),
             }
             let metadata = file.metadata().map_err(io)?;
@@ -147,13 +150,7 @@ impl Store {
             };
             return Ok((store, content));
         }
-        Err(OpenError::InUse {
-            path: path.to_owned(),
-        })
-    }
-
-    pub(super) fn access(&self) -> Access {
-        self.access
+        Err(in_use())
     }
 
     /// Replaces the file atomically and durably. It keeps its permissions, and after an error its content.
@@ -186,31 +183,24 @@ fn open_log(
         path: path.to_owned(),
         source,
     };
-    let text = log.text().map_err(|source| io(log.path(), source))?;
+    let text = log.text().map_err(|source| io(&log.path, source))?;
     let mut operations =
         operation_log::parse(text.as_deref().unwrap_or_default()).map_err(|source| {
             OpenError::Operations {
-                path: log.path().to_owned(),
+                path: log.path.clone(),
                 source,
             }
         })?;
     if access == Access::ReadWrite {
-        for path in [state, log.path()] {
+        for path in [state, &log.path] {
             atomic_file::remove_leftovers(path);
         }
         if let Some(text) = text {
             let result = log.compact(&text, &mut operations, permissions);
-            result.map_err(|source| io(log.path(), source))?;
+            result.map_err(|source| io(&log.path, source))?;
         }
     }
     Ok((log, operations))
-}
-
-fn lock(file: &File, access: Access) -> Result<(), TryLockError> {
-    match access {
-        Access::ReadOnly => file.try_lock_shared(),
-        Access::ReadWrite => file.try_lock(),
-    }
 }
 
 /// The version of a file: its identity, and the time of the last write, because other programs (an editor) may ignore the lock.

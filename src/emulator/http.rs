@@ -139,30 +139,30 @@ async fn read(body: Incoming) -> Result<Bytes, ErrorResponse> {
     match timeout(BODY_DEADLINE, Limited::new(body, BODY_LIMIT).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(ErrorResponse::serialization(
-            "the body of the request cannot be read",
-        )),
-        Err(_) => Err(ErrorResponse::common(
-            "RequestTimeoutException",
-            408,
-            "The body of the request did not arrive in time.",
-        )),
+        Ok(Err(_)) => {
+            let message = "the body of the request cannot be read";
+            Err(ErrorResponse::serialization(message))
+        }
+        Err(_) => {
+            let message = "The body of the request did not arrive in time.";
+            Err(ErrorResponse::common(
+                "RequestTimeoutException",
+                408,
+                message,
+            ))
+        }
     }
 }
 
 /// The response in the type of hyper. `close` is whether the connection is closed after it.
 fn respond(response: Response, request_id: &str, close: bool) -> hyper::Response<Full<Bytes>> {
-    let Response {
-        status,
-        content_type,
-        error_type,
-        body,
-    } = response;
-    let mut response = hyper::Response::new(Full::new(Bytes::from(body)));
-    *response.status_mut() =
-        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let status = StatusCode::from_u16(response.status);
+    let content_type = HeaderValue::from_static(response.content_type);
+    let error_type = response.error_type;
+    let mut response = hyper::Response::new(Full::new(Bytes::from(response.body)));
+    *response.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CONTENT_TYPE, content_type);
     if let Ok(id) = HeaderValue::from_str(request_id) {
         headers.insert("x-amzn-requestid", id);
     }

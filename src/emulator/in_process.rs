@@ -124,27 +124,20 @@ impl CallError {
 }
 
 fn parse(response: Response) -> Result<Value, CallError> {
-    let Response {
-        status,
-        content_type: _,
-        error_type,
-        body,
-    } = response;
-    let Ok(value @ Value::Object(_)) = serde_json::from_str(&body) else {
+    let status = response.status;
+    let Ok(value @ Value::Object(_)) = serde_json::from_str(&response.body) else {
+        let body = response.body;
         return Err(CallError::InvalidResponse { status, body });
     };
     if status == 200 {
         return Ok(value);
     }
     let member = |name: &str| value[name].as_str().map(ToOwned::to_owned);
-    let codes: Vec<String> = [error_type, member("code"), member("__type")]
-        .into_iter()
-        .flatten()
-        .map(|name| error_code(&name).to_owned())
-        .collect();
+    let codes = [response.error_type, member("code"), member("__type")].into_iter();
+    let codes = codes.flatten().map(|name| error_code(&name).to_owned());
     Err(CallError::Response {
         status,
-        codes,
+        codes: codes.collect(),
         message: member("message").unwrap_or_default(),
     })
 }

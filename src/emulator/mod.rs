@@ -106,12 +106,9 @@ impl Emulator {
     }
 
     fn with_content(content: Content, store: Option<Store>, options: Options) -> Self {
-        let Content {
-            inventory,
-            operations,
-        } = content;
-        let mut service = Service::new(inventory, options.quirks.clone(), options.faults.clone());
-        service.state.restore_operations(operations);
+        let (quirks, faults) = (options.quirks.clone(), options.faults.clone());
+        let mut service = Service::new(content.inventory, quirks, faults);
+        service.state.restore_operations(content.operations);
         let endpoint = Endpoint::new(service, options);
         Self {
             shared: Arc::new(Mutex::new(Shared { endpoint, store })),
@@ -137,12 +134,12 @@ impl Emulator {
 
     /// All accepted writes, including foreign ones, step by step in order of time.
     pub fn journal(&self) -> Vec<Arc<Write>> {
-        self.lock().endpoint.service.state.journal().to_vec()
+        self.lock().endpoint.service.state.journal.clone()
     }
 
     /// All accepted changes of tags, in order of time.
     pub fn tag_journal(&self) -> Vec<TagWrite> {
-        self.lock().endpoint.service.state.tag_journal().to_vec()
+        self.lock().endpoint.service.state.tag_journal.clone()
     }
 
     /// The number of requests of each action that had any, including refused ones.
@@ -154,8 +151,8 @@ impl Emulator {
     pub fn finish_operations(&self) {
         let now = OffsetDateTime::now_utc();
         let Shared { endpoint, store } = &mut *self.lock();
-        let state = &mut endpoint.service.state;
-        state.finish_operations(now, &mut |change| persist(store.as_mut(), change));
+        let operations = &mut endpoint.service.state.operations;
+        operations.finish(now, &mut |change| persist(store.as_mut(), change));
     }
 
     /// Handles a request that arrives now; returns the request ID too.
@@ -169,15 +166,15 @@ impl Emulator {
         };
         let now = OffsetDateTime::now_utc();
         let Shared { endpoint, store } = &mut *self.lock();
-        let logged = endpoint.service.state.journal().len();
-        let logged_tags = endpoint.service.state.tag_journal().len();
+        let logged = endpoint.service.state.journal.len();
+        let logged_tags = endpoint.service.state.tag_journal.len();
         let mut persist = |change: StateChange<'_>| persist(store.as_mut(), change);
         let (delivery, request_id) = endpoint.handle(message, now, &mut persist);
         log::request(&parts.headers, &delivery);
-        for write in endpoint.service.state.journal().iter().skip(logged) {
+        for write in endpoint.service.state.journal.iter().skip(logged) {
             log::write(write);
         }
-        let tag_writes = endpoint.service.state.tag_journal().iter();
+        let tag_writes = endpoint.service.state.tag_journal.iter();
         tag_writes.skip(logged_tags).for_each(log::tag_write);
         (delivery, request_id)
     }
@@ -191,7 +188,7 @@ impl Emulator {
         now: OffsetDateTime,
     ) -> Delivery {
         let Shared { endpoint, store } = &mut *self.lock();
-        if endpoint.service.refuses_connection() {
+        if endpoint.service.injector.refuses_connection() {
             return Delivery::ConnectionRefused;
         }
         let Some(action) = action else {
@@ -219,7 +216,7 @@ impl Emulator {
 
     /// Whether the next connection is refused.
     fn refuses_connection(&self) -> bool {
-        self.lock().endpoint.service.refuses_connection()
+        self.lock().endpoint.service.injector.refuses_connection()
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
@@ -233,7 +230,7 @@ fn persist(store: Option<&mut Store>, change: StateChange<'_>) -> Result<(), Err
     let Some(store) = store else {
         return Ok(());
     };
-    let (result, file) = match (store.access(), change) {
+    let (result, file) = match (store.access, change) {
         (Access::ReadOnly, StateChange::Inventory(_, Cause::ClientWrite)) => {
             let message = "The file of this emulator was opened for reading only.";
             return Err(ErrorResponse::access_denied(message));

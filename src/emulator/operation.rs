@@ -79,11 +79,7 @@ pub(super) fn uuid(parts: &[&str]) -> String {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
-    let mut bytes = [0; 16];
-    for (byte, hashed) in bytes.iter_mut().zip(hash.finalize()) {
-        *byte = hashed;
-    }
-    uuid::Builder::from_random_bytes(bytes)
-        .into_uuid()
-        .to_string()
+    let bytes = hash.finalize().first_chunk().copied();
+    let uuid = uuid::Builder::from_random_bytes(bytes.expect("a digest has 32 bytes"));
+    uuid.into_uuid().to_string()
 }

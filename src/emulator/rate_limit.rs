@@ -34,21 +34,17 @@ struct TokenBucket {
 impl RateLimits {
     /// Takes a token; `false` if there is none.
     pub(super) fn take(&mut self, site: &str, action: Action, now: OffsetDateTime) -> bool {
-        let bucket = self
-            .buckets
-            .entry((site.to_owned(), action))
-            .or_insert(TokenBucket {
-                units: burst(action) * TOKEN,
-                updated_at: now,
-            });
+        let full = burst(action) * TOKEN;
+        let bucket = self.buckets.entry((site.to_owned(), action));
+        let bucket = bucket.or_insert(TokenBucket {
+            units: full,
+            updated_at: now,
+        });
         // The clock may go back.
         let nanoseconds = (now - bucket.updated_at).whole_nanoseconds().max(0);
         let elapsed = u64::try_from(nanoseconds).unwrap_or(u64::MAX);
         let refill = elapsed.saturating_mul(per_second(action));
-        bucket.units = bucket
-            .units
-            .saturating_add(refill)
-            .min(burst(action) * TOKEN);
+        bucket.units = bucket.units.saturating_add(refill).min(full);
         bucket.updated_at = bucket.updated_at.max(now);
         if bucket.units < TOKEN {
             return false;

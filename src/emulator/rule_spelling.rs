@@ -3,6 +3,8 @@
 //! Owns the spellings. None of them changes the meaning of the rules, unless a response has no lists of sources. Does not change the stored
 //! rules.
 
+use std::net::IpAddr;
+
 use serde_json::Value;
 
 use crate::model::PortState;
@@ -64,19 +66,16 @@ fn spell_network(text: &str, quirks: &Quirks) -> Option<String> {
         return None;
     }
     let net: ipnet::IpNet = text.parse().ok()?;
-    let address = match (net, quirks.ipv6) {
-        (ipnet::IpNet::V4(net), _) => net.addr().to_string(),
-        (ipnet::IpNet::V6(net), Ipv6Spelling::Compressed) => net.addr().to_string(),
-        (ipnet::IpNet::V6(net), Ipv6Spelling::Expanded) => net
-            .addr()
+    let address = match (net.addr(), quirks.ipv6) {
+        (IpAddr::V6(address), Ipv6Spelling::Expanded) => address
             .segments()
             .map(|group| format!("{group:x}"))
             .join(":"),
-        (ipnet::IpNet::V6(net), Ipv6Spelling::Upper) => net
-            .addr()
+        (IpAddr::V6(address), Ipv6Spelling::Upper) => address
             .segments()
             .map(|group| format!("{group:04X}"))
             .join(":"),
+        (address, _) => address.to_string(),
     };
     let is_bare =
         quirks.address == AddressSpelling::Bare && net.prefix_len() == net.max_prefix_len();

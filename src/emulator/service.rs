@@ -23,7 +23,7 @@ use super::state::State;
 #[derive(Debug)]
 pub(super) struct Service {
     pub(super) state: State,
-    injector: FaultInjector,
+    pub(super) injector: FaultInjector,
     quirks: Quirks,
 }
 
@@ -90,11 +90,6 @@ impl Service {
         }
     }
 
-    /// Whether the next connection is refused.
-    pub(super) fn refuses_connection(&mut self) -> bool {
-        self.injector.refuses_connection()
-    }
-
     /// Applies a scripted event to an instance now, or to the next request.
     pub(super) fn script(
         &mut self,
@@ -106,16 +101,11 @@ impl Service {
         if let ScriptedEvent::RequestFault(fault) = event {
             self.injector.fail_next(*fault);
         }
-        let random = self.injector.seed();
+        let random = self.injector.faults.seed;
         let site = &id.site();
         let mut context = Context { site, now, persist };
         self.state
             .apply_event(&id.name, event, random, &mut context)
-    }
-
-    /// Whether the credentials have expired.
-    pub(super) fn has_expired(&self) -> bool {
-        self.injector.has_expired(None)
     }
 
     /// The response for an error, with the quirks of this service.
@@ -236,51 +226,37 @@ impl Service {
     fn success(&self, request: &NumberedRequest, mut value: Value) -> Response {
         let every = u64::from(self.quirks.port_states_every.max(1));
         let is_due = (request.nth - 1).is_multiple_of(every);
-        let defect = match request.action {
+        let body = match request.action {
             Action::GetInstancePortStates if is_due => match self.quirks.port_states {
-                PortStatesResponse::Missing => {
-                    value = json!({});
-                    Defect::None
-                }
+                PortStatesResponse::Whole => value.to_string(),
+                PortStatesResponse::Missing => json!({}).to_string(),
                 PortStatesResponse::Null => {
                     value["portStates"] = Value::Null;
-                    Defect::None
+                    value.to_string()
                 }
-                PortStatesResponse::Whole => Defect::None,
-                PortStatesResponse::Truncated => Defect::Truncated,
-                PortStatesResponse::Html => Defect::Html,
-                PortStatesResponse::Empty => Defect::Empty,
+                PortStatesResponse::Truncated => truncated(&value),
+                PortStatesResponse::Html => return Response::html(200),
+                PortStatesResponse::Empty => String::new(),
             },
             action if action.is_write() => match self.quirks.write_reply {
-                WriteResponse::NoOperation => {
-                    value = json!({});
-                    Defect::None
-                }
-                WriteResponse::Whole => Defect::None,
-                WriteResponse::Truncated => Defect::Truncated,
-                WriteResponse::Html => Defect::Html,
-                WriteResponse::Empty => Defect::Empty,
+                WriteResponse::Whole => value.to_string(),
+                WriteResponse::NoOperation => json!({}).to_string(),
+                WriteResponse::Truncated => truncated(&value),
+                WriteResponse::Html => return Response::html(200),
+                WriteResponse::Empty => String::new(),
             },
-            _ => Defect::None,
+            _ => value.to_string(),
         };
-        let mut body = value.to_string();
-        match defect {
-            Defect::None => {}
-            // Responses are ASCII unless the inventory contains other characters.
-            Defect::Truncated => body.truncate(body.floor_char_boundary(body.len() / 2)),
-            Defect::Html => return Response::html(200),
-            Defect::Empty => body.clear(),
-        }
         Response::json(200, body)
     }
 }
 
-/// A defect of the body of a response.
-enum Defect {
-    None,
-    Truncated,
-    Html,
-    Empty,
+/// A body that ends in the middle.
+fn truncated(value: &Value) -> String {
+    let mut body = value.to_string();
+    // Responses are ASCII unless the inventory contains other characters.
+    body.truncate(body.floor_char_boundary(body.len() / 2));
+    body
 }
 
 #[cfg(test)]

@@ -17,12 +17,11 @@ use std::mem;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use time::OffsetDateTime;
 
 use crate::inventory::{Entry, Inventory, account};
 use crate::model::{InstanceId, InstanceState, PortState, Site};
 
-use super::context::{Cause, Context, Persist, StateChange};
+use super::context::{Cause, Context, StateChange};
 use super::error_response::ErrorResponse;
 use super::operation::Operation;
 use super::operations::Operations;
@@ -44,9 +43,9 @@ pub(super) struct State {
     /// The index of each instance in the list of its region.
     indices: BTreeMap<InstanceId, usize>,
     histories: BTreeMap<InstanceId, History>,
-    operations: Operations,
-    journal: Vec<Arc<Write>>,
-    tag_journal: Vec<TagWrite>,
+    pub(super) operations: Operations,
+    pub(super) journal: Vec<Arc<Write>>,
+    pub(super) tag_journal: Vec<TagWrite>,
     quirks: Quirks,
     seed: u64,
     /// Whether the writes of clients are accepted without an effect.
@@ -104,14 +103,6 @@ impl State {
             account: self.has_several_accounts.then(|| account.to_owned()),
             region: region.to_owned(),
         }
-    }
-
-    pub(super) fn journal(&self) -> &[Arc<Write>] {
-        &self.journal
-    }
-
-    pub(super) fn finish_operations(&mut self, now: OffsetDateTime, persist: Persist<'_>) {
-        self.operations.finish(now, persist);
     }
 
     /// Replaces the operations by those of an earlier run.
@@ -260,13 +251,8 @@ impl State {
         let stale = self.stale_tags(context.site, index);
         let entry = self.entry(context.site, index);
         let tags = stale.as_ref().unwrap_or(&entry.tags);
-        let region = &context.site.region;
-        Ok(response_body::instance(
-            region,
-            entry,
-            rules.as_deref(),
-            tags,
-        ))
+        let (region, rules) = (&context.site.region, rules.as_deref());
+        Ok(response_body::instance(region, entry, rules, tags))
     }
 
     /// The tags that a read returns instead of the current ones.

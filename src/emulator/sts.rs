@@ -66,25 +66,21 @@ pub(super) fn handle(
     context: Context<'_>,
     id: &str,
 ) -> Result<String, ErrorResponse> {
-    let (operation, result) = match (operation, caller) {
-        (Some(operation @ Operation::GetCallerIdentity), Some(caller)) => {
-            (operation, caller_identity_xml(caller))
+    let unknown = || {
+        let message = "Could not find this operation for version 2011-06-15";
+        ErrorResponse::common("InvalidAction", 400, message)
+    };
+    let operation = operation.ok_or_else(unknown)?;
+    let result = match (operation, caller) {
+        (Operation::GetCallerIdentity, Some(caller)) => caller_identity_xml(caller),
+        (Operation::AssumeRole, Some(caller)) => {
+            session_xml(assume_role(form, Some(&caller.arn()), context)?)?
         }
-        (Some(operation @ Operation::AssumeRole), Some(caller)) => {
-            let session = assume_role(form, Some(&caller.arn()), context)?;
-            (operation, session_xml(session)?)
-        }
-        (Some(operation @ Operation::AssumeRoleWithWebIdentity), _) => {
+        (Operation::AssumeRoleWithWebIdentity, _) => {
             check_token(form)?;
-            (operation, session_xml(assume_role(form, None, context)?)?)
+            session_xml(assume_role(form, None, context)?)?
         }
-        _ => {
-            return Err(ErrorResponse::common(
-                "InvalidAction",
-                400,
-                "Could not find this operation for version 2011-06-15",
-            ));
-        }
+        (_, None) => return Err(unknown()),
     };
     let name: &str = operation.into();
     Ok(format!(
@@ -166,13 +162,9 @@ fn assume_role<'a>(
         account: account.to_owned(),
         role: Some((role.to_owned(), name.to_owned())),
     };
-    let Context {
-        sessions,
-        secret,
-        now,
-        ..
-    } = context;
-    Ok(sessions.start(identity, Duration::seconds(duration), now, secret))
+    let duration = Duration::seconds(duration);
+    let sessions = context.sessions;
+    Ok(sessions.start(identity, duration, context.now, context.secret))
 }
 
 /// Checks the form of a web identity token: three parts in the alphabet of a JWT. Its issuer is not known.

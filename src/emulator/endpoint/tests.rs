@@ -109,7 +109,7 @@ proptest! {
         let mut endpoint = endpoint();
         let response = send(&mut endpoint, &headers, &method, &path, &body);
         prop_assert!(response.status >= 400);
-        prop_assert!(endpoint.service.state.journal().is_empty());
+        prop_assert!(endpoint.service.state.journal.is_empty());
     }
 }
 

@@ -55,7 +55,7 @@ fn replace(path: &Path, text: &str, permissions: &Permissions) -> io::Result<()>
 /// The file, which the first operation creates.
 #[derive(Debug)]
 pub(super) struct OperationLog {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     /// Open for appending, with its length.
     file: Option<(File, u64)>,
 }
@@ -69,10 +69,6 @@ impl OperationLog {
             path: state.with_file_name(name),
             file: None,
         }
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// The text of the file, if there is one.

@@ -3,6 +3,7 @@
 //! Owns the parsing of `NAME=VALUE`. Does not apply quirks.
 
 use super::{CATALOGUE, Quirks};
+use crate::strings;
 
 /// A quirk.
 #[derive(Debug)]
@@ -82,7 +83,7 @@ impl Quirks {
         let quirk = CATALOGUE.iter().find(|quirk| quirk.name == name);
         let quirk = quirk.ok_or_else(|| QuirkError::Name {
             name: name.to_owned(),
-            similar: nearest(name, CATALOGUE.iter().map(|quirk| quirk.name)),
+            similar: strings::nearest(name, CATALOGUE.iter().map(|quirk| quirk.name)),
         })?;
         if (quirk.set)(self, value) {
             return Ok(());
@@ -90,7 +91,7 @@ impl Quirks {
         Err(QuirkError::Value {
             quirk,
             value: value.to_owned(),
-            similar: nearest(value, quirk.values.iter().copied()),
+            similar: strings::nearest(value, quirk.values.iter().copied()),
         })
     }
 
@@ -103,19 +104,4 @@ impl Quirks {
         });
         changed.collect()
     }
-}
-
-/// The most similar of the words, if any is similar.
-fn nearest(word: &str, words: impl Iterator<Item = &'static str>) -> Option<&'static str> {
-    // All names are much shorter.
-    if word.len() > 64 {
-        return None;
-    }
-    let word = word.to_lowercase();
-    let allowed = word.chars().count().div_ceil(3);
-    words
-        .map(|known| (strsim::osa_distance(&word, known), known))
-        .filter(|(distance, _)| *distance <= allowed)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, known)| known)
 }

@@ -43,18 +43,11 @@ impl Page {
     }
 
     pub(super) fn response(&self, member: &str, items: &[Value], quirk: Paging) -> Value {
-        let Self {
-            kind,
-            is_first,
-            start,
-            end,
-            total,
-        } = self;
         let mut response = json!({member: items});
-        if quirk == Paging::RepeatToken && !is_first {
-            response["nextPageToken"] = format!("{kind}-{start}").into();
-        } else if end < total {
-            response["nextPageToken"] = format!("{kind}-{end}").into();
+        if quirk == Paging::RepeatToken && !self.is_first {
+            response["nextPageToken"] = format!("{}-{}", self.kind, self.start).into();
+        } else if self.end < self.total {
+            response["nextPageToken"] = format!("{}-{}", self.kind, self.end).into();
         }
         response
     }

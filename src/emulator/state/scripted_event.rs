@@ -5,13 +5,13 @@
 use std::collections::BTreeMap;
 
 use crate::inventory::Entry;
-use crate::model::{InstanceState, Key, PortState, Protocol};
+use crate::model::{InstanceState, PortState, Protocol};
 
 use super::super::context::{Cause, Context, StateChange};
 use super::super::error_response::ErrorResponse;
 use super::super::faults::{InstanceChange, ScriptedEvent};
 use super::super::operation::uuid;
-use super::super::random;
+use super::super::{random, rules};
 use super::rule_write::{ForeignWrite, RuleWrite, details};
 use super::{State, id};
 
@@ -68,9 +68,8 @@ impl State {
         drop(entries.splice(index..=index, new));
         let change = StateChange::Inventory(&self.inventory, Cause::Event);
         if let Err(error) = (context.persist)(change) {
-            self.inventory
-                .regions
-                .insert(context.site.region.clone(), before);
+            let region = context.site.region.clone();
+            self.inventory.regions.insert(region, before);
             return Err(error);
         }
         self.histories.remove(&id(context.site, name));
@@ -93,19 +92,12 @@ fn random_write(rules: &[PortState], random: u64) -> ForeignWrite {
     let port = 9000 + i32::try_from(random::index(1000, random >> 8)).unwrap_or(0);
     let source = format!("198.51.100.{}/32", random::index(256, random >> 24));
     let added = PortState {
-        from_port: port,
-        to_port: port,
-        protocol: Protocol::Tcp.as_str().to_owned(),
-        state: Some("open".to_owned()),
         cidrs: vec![source],
-        ..PortState::default()
+        ..open_port(port)
     };
     let single = |action, rule: &PortState, after| ForeignWrite {
         action,
-        details: Protocol::from_live(&rule.protocol)
-            .and_then(|protocol| Key::new(protocol, rule.from_port, rule.to_port).ok())
-            .map(details)
-            .unwrap_or_default(),
+        details: rules::key_of(rule).map(details).unwrap_or_default(),
         request: vec![without_state(rule)],
         after,
     };
@@ -120,6 +112,17 @@ fn random_write(rules: &[PortState], random: u64) -> ForeignWrite {
         return single("OpenInstancePublicPorts", &added, after);
     }
     put(after)
+}
+
+/// A rule for a TCP port, without sources.
+fn open_port(port: i32) -> PortState {
+    PortState {
+        from_port: port,
+        to_port: port,
+        protocol: Protocol::Tcp.as_str().to_owned(),
+        state: Some("open".to_owned()),
+        ..PortState::default()
+    }
 }
 
 fn without_state(entry: &PortState) -> PortState {
@@ -152,13 +155,9 @@ fn changed(entry: &Entry, change: &InstanceChange) -> Entry {
 fn replacement(entry: &Entry, random: u64) -> Entry {
     let prefix = entry.arn.rsplit_once('/').map_or("", |(prefix, _)| prefix);
     let open = |port| PortState {
-        from_port: port,
-        to_port: port,
-        protocol: Protocol::Tcp.as_str().to_owned(),
-        state: Some("open".to_owned()),
         cidrs: vec!["0.0.0.0/0".to_owned()],
         ipv6_cidrs: vec!["::/0".to_owned()],
-        cidr_list_aliases: Vec::new(),
+        ..open_port(port)
     };
     Entry {
         arn: format!("{prefix}/{}", uuid(&[&entry.arn, &random.to_string()])),

@@ -37,10 +37,6 @@ pub struct TagWrite {
 }
 
 impl State {
-    pub(in super::super) fn tag_journal(&self) -> &[TagWrite] {
-        &self.tag_journal
-    }
-
     pub(super) fn tag(
         &mut self,
         name: &str,

@@ -1,7 +1,9 @@
 //! Requests to the state machine, in AWS JSON.
 
 use proptest::prelude::*;
+use time::OffsetDateTime;
 
+use super::super::context::Persist;
 use super::super::request::Action;
 use super::*;
 
@@ -96,7 +98,7 @@ fn write_changes_rules_operations_and_journal() {
         let list = call(&mut state, action, &body).expect("read");
         assert_eq!(list, json!({"operations": [operation]}));
     }
-    let [write] = state.journal() else {
+    let [write] = &state.journal[..] else {
         panic!("one write")
     };
     assert_eq!(
@@ -162,7 +164,7 @@ fn stopped_instance_accepts_writes_and_stopping_does_not() {
         let mut state = state_of(vec![entry("web-1", name)], Quirks::default());
         let outcome = call(&mut state, Action::PutInstancePublicPorts, &put(1));
         assert_eq!(outcome.is_ok(), accepted, "{name}");
-        assert_eq!(state.journal().len(), usize::from(accepted));
+        assert_eq!(state.journal.len(), usize::from(accepted));
     }
 }
 
@@ -224,7 +226,7 @@ fn change_that_cannot_be_stored_is_undone() {
         assert_eq!(error.expect_err("not stored").message, "disk full");
     }
     assert_eq!(state.inventory(), &before);
-    assert!(state.journal().is_empty() && state.tag_journal().is_empty());
+    assert!(state.journal.is_empty() && state.tag_journal.is_empty());
 }
 
 #[test]
