@@ -6,11 +6,11 @@ use super::ErrorKind;
 
 /// Calls by action, such as `GetInstances`. Each attempt counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CallCounts(BTreeMap<&'static str, ActionCounts>);
+pub(crate) struct CallCounts(BTreeMap<&'static str, ActionCounts>);
 
 /// The calls of one action by result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ActionCounts {
+pub(crate) struct ActionCounts {
     /// Successful calls.
     pub answered: u64,
     /// Throttled calls.
@@ -20,8 +20,7 @@ pub struct ActionCounts {
 }
 
 impl CallCounts {
-    /// Counts a call.
-    pub fn count(&mut self, action: &'static str, error: Option<ErrorKind>) {
+    pub(crate) fn count(&mut self, action: &'static str, error: Option<ErrorKind>) {
         let counts = self.0.entry(action).or_default();
         match error {
             None => counts.answered += 1,
@@ -31,7 +30,7 @@ impl CallCounts {
     }
 
     /// Adds the counts of another connection.
-    pub fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         for (action, added) in other.iter() {
             let counts = self.0.entry(action).or_default();
             counts.answered += added.answered;
@@ -41,14 +40,14 @@ impl CallCounts {
     }
 
     /// Every action that was called, by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, ActionCounts)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, ActionCounts)> {
         self.0.iter().map(|(action, counts)| (*action, *counts))
     }
 }
 
 impl ActionCounts {
     /// All calls of the action.
-    pub fn total(&self) -> u64 {
+    pub(crate) fn total(&self) -> u64 {
         self.answered + self.throttled + self.failed
     }
 }

@@ -47,7 +47,7 @@ impl InventoryReader {
     }
 
     /// Sets the names of accounts, with the IDs that the ARNs contain.
-    pub fn with_accounts(mut self, accounts: BTreeMap<String, String>) -> Self {
+    pub(crate) fn with_accounts(mut self, accounts: BTreeMap<String, String>) -> Self {
         self.accounts = accounts;
         self
     }
@@ -80,7 +80,7 @@ impl InventoryReader {
     ///
     /// # Errors
     /// The snapshot does not contain the site, or a name may be in several accounts.
-    pub fn entries(&self, site: &Site) -> Result<Vec<&Entry>, Error> {
+    pub(crate) fn entries(&self, site: &Site) -> Result<Vec<&Entry>, Error> {
         const ACTION: &str = "GetInstances";
         let entries = self.region(ACTION, &site.region)?;
         if let Some(id) = self.account(ACTION, site)? {

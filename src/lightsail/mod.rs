@@ -10,7 +10,7 @@ mod inventory_reader;
 mod rate;
 mod rate_limiter;
 
-pub use call_counts::{ActionCounts, CallCounts};
+pub(crate) use call_counts::CallCounts;
 pub use error::{Error, ErrorKind};
 pub use inventory_reader::InventoryReader;
 pub use rate::{Rate, RateError};

@@ -41,19 +41,19 @@ impl Rate {
     pub const UNLIMITED: Self = Self(None);
 
     /// A part of the documented rates: above 0, at most 1. `None` for any other number.
-    pub fn of_share(share: f64) -> Option<Self> {
+    pub(crate) fn of_share(share: f64) -> Option<Self> {
         (share > 0.0 && share <= 1.0).then_some(Self(Some(share)))
     }
 
     /// The part of the documented rates, such as `0.5`, if it is not the full rate.
-    pub fn share_text(self) -> Option<String> {
+    pub(crate) fn share_text(self) -> Option<String> {
         let share = self.0.filter(|share| *share < 1.0)?;
         Some(share.to_string())
     }
 
     /// The minimum time for this many calls of an action, such as `GetInstances`, by the documented rates and with full buckets.
     /// For `unlimited` this is the time at the full rates, which the service enforces.
-    pub fn minimum_time(self, action: &str, calls: u64) -> Duration {
+    pub(crate) fn minimum_time(self, action: &str, calls: u64) -> Duration {
         let share = self.0.unwrap_or(1.0);
         // More than this takes years.
         let calls = f64::from(u32::try_from(calls).unwrap_or(u32::MAX));
@@ -171,10 +171,10 @@ impl TokenBucket {
     pub(super) fn record_throttling(&mut self, now: Duration) {
         self.advance(now);
         self.tokens = self.tokens.min(0.0);
-        if self
+        let since_halving = self
             .halved_at
-            .is_some_and(|halved_at| now.saturating_sub(halved_at) < MIN_HALVING_INTERVAL)
-        {
+            .map(|halved_at| now.saturating_sub(halved_at));
+        if since_halving.is_some_and(|since| since < MIN_HALVING_INTERVAL) {
             return;
         }
         self.halved_at = Some(now);
@@ -183,10 +183,8 @@ impl TokenBucket {
 
     /// Adds the tokens up to `now`. Adds none if the clock does not advance.
     fn advance(&mut self, now: Duration) {
-        let (passed, full) = (
-            now.saturating_sub(self.updated_at).as_secs_f64(),
-            RECOVERY.as_secs_f64(),
-        );
+        let passed = now.saturating_sub(self.updated_at).as_secs_f64();
+        let full = RECOVERY.as_secs_f64();
         self.updated_at = self.updated_at.max(now);
         // First the refill grows linearly, then it is constant.
         let growing = passed.min((1.0 - self.refill_share) * full);

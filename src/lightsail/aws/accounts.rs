@@ -63,12 +63,10 @@ impl Accounts {
         Ok(Self(Arc::new(connections)))
     }
 
-    /// The reader.
     pub(crate) fn reader(&self) -> AccountsReader {
         AccountsReader(self.clone())
     }
 
-    /// The writer.
     pub(crate) fn writer(&self) -> AccountsWriter {
         AccountsWriter(self.clone())
     }

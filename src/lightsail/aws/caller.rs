@@ -13,10 +13,8 @@ use super::super::{Error, ErrorKind};
 use super::call::ApiCall;
 use super::{Aws, sdk_error};
 
-/// The caller's identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
-    /// The account ID.
+pub(crate) struct Caller {
     pub account: String,
     /// The ARN of the user or of the role session.
     pub arn: String,
@@ -24,10 +22,9 @@ pub struct Caller {
 
 /// Credentials without the secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FoundCredentials {
+pub(crate) struct FoundCredentials {
     /// The source, such as `environment variables`.
     pub source: &'static str,
-    /// The access key ID.
     pub access_key_id: String,
     /// The end of temporary credentials.
     pub expires: Option<OffsetDateTime>,
@@ -38,7 +35,7 @@ impl Aws {
     ///
     /// # Errors
     /// There are no credentials, a role cannot be assumed, or the call fails.
-    pub async fn caller(&self, target: &str) -> Result<Caller, Error> {
+    pub(crate) async fn caller(&self, target: &str) -> Result<Caller, Error> {
         let call = ApiCall::new("GetCallerIdentity", "sts", target);
         let Some(source) = &self.0.source else {
             return Err(call.error(ErrorKind::Other, "there is nobody to ask"));
@@ -61,7 +58,7 @@ impl Aws {
     ///
     /// # Errors
     /// There are none, or their source fails.
-    pub async fn credentials(&self, target: &str) -> Result<FoundCredentials, Error> {
+    pub(crate) async fn credentials(&self, target: &str) -> Result<FoundCredentials, Error> {
         // Not an action of the service, but the name in errors.
         let call = ApiCall::new("Credentials", "", target);
         let source = self.0.source.as_ref();

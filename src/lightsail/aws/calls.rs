@@ -247,7 +247,7 @@ fn operations(
     let operations = operations.ok_or_else(|| call.missing("operations"))?;
     operations
         .into_iter()
-        .map(|one| operation(call, Some(one)))
+        .map(|item| operation(call, Some(item)))
         .collect()
 }
 

@@ -17,7 +17,7 @@ use super::call::ApiCall;
 impl Aws {
     /// How far the clock of the service is ahead of the local one, to the second; `None` if there is no response with a date. Calls
     /// `GetInstances`, which may fail.
-    pub async fn clock_skew(&self, region: &str) -> Option<Duration> {
+    pub(crate) async fn clock_skew(&self, region: &str) -> Option<Duration> {
         let call = ApiCall::new("GetInstances", region, region);
         let client = self.0.client(&call).ok()?;
         let skew = DateInterceptor::default();

@@ -24,7 +24,6 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(12);
 /// The name of role sessions, which appears in `CloudTrail`.
 const SESSION_NAME: &str = "portward";
 
-/// A source of credentials.
 pub(super) struct CredentialsSource {
     /// The configuration of the SDK from the environment and files; `None` for given keys.
     sdk: Option<SdkConfig>,

@@ -70,16 +70,11 @@ impl HttpClient for FixedConnector {
 
 impl HttpConnector for FixedConnector {
     fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
-        let FixedResponse {
-            status,
-            headers,
-            body,
-        } = &*self.0;
-        let status = StatusCode::try_from(*status)
+        let status = StatusCode::try_from(self.0.status)
             .or_else(|_| StatusCode::try_from(599))
             .expect("599 is a status");
-        let mut response = HttpResponse::new(status, body.clone().into());
-        for (name, value) in headers {
+        let mut response = HttpResponse::new(status, self.0.body.clone().into());
+        for (name, value) in &self.0.headers {
             let _ = response
                 .headers_mut()
                 .try_append(name.clone(), value.clone());

@@ -125,14 +125,14 @@ impl Default for Deadlines {
 }
 
 /// The actions of verbs that read: instances, their rules, and their operations.
-pub const READ_ACTIONS: [&str; 3] = [
+pub(crate) const READ_ACTIONS: [&str; 3] = [
     "GetInstances",
     "GetInstancePortStates",
     "GetOperationsForResource",
 ];
 
 /// The further actions of verbs that change rules.
-pub const WRITE_ACTIONS: [&str; 5] = [
+pub(crate) const WRITE_ACTIONS: [&str; 5] = [
     "GetInstance",
     "GetOperation",
     "OpenInstancePublicPorts",
@@ -141,7 +141,7 @@ pub const WRITE_ACTIONS: [&str; 5] = [
 ];
 
 /// The further actions of verbs that change leases, which are tags.
-pub const TAG_ACTIONS: [&str; 2] = ["TagResource", "UntagResource"];
+pub(crate) const TAG_ACTIONS: [&str; 2] = ["TagResource", "UntagResource"];
 
 /// A connection to the service in all regions. Clones share everything.
 #[derive(Clone, Debug)]
@@ -213,7 +213,7 @@ impl Aws {
     }
 
     /// The numbers of calls so far.
-    pub fn call_counts(&self) -> CallCounts {
+    pub(crate) fn call_counts(&self) -> CallCounts {
         let counts = self.0.counts.lock();
         counts.unwrap_or_else(PoisonError::into_inner).clone()
     }
