@@ -35,7 +35,7 @@ impl Config {
     }
 
     /// The keys of a text of `allow`, which is a service or a key; `None` if it is neither.
-    pub fn keys_of(&self, text: &str) -> Option<Vec<Key>> {
+    pub(crate) fn keys_of(&self, text: &str) -> Option<Vec<Key>> {
         match port_expr::parse(text) {
             Some(key) => key.ok().map(|key| vec![key]),
             None => self
@@ -47,7 +47,7 @@ impl Config {
 
     /// The sources of a text of `from`, which is an address, a network, a set, or a keyword such as `anywhere`; `None` if it is none of
     /// these.
-    pub fn sources_of(&self, text: &str) -> Option<Sources> {
+    pub(crate) fn sources_of(&self, text: &str) -> Option<Sources> {
         match source_expr::parse(text) {
             SourceExpr::Keyword(items) => Some(sources(items)),
             SourceExpr::Literal(net) => Some([net].into_iter().collect()),

@@ -7,10 +7,8 @@ use std::path::{Path, PathBuf};
 
 /// The type of the file at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FileType {
-    /// A regular file.
+pub(crate) enum FileType {
     File,
-    /// A directory.
     Directory,
     /// A symbolic link that was not followed.
     Symlink,
@@ -21,11 +19,10 @@ pub enum FileType {
 /// A source of files.
 ///
 /// Paths are as the user wrote them, or joined from such paths.
-pub trait FileSystem {
+pub(crate) trait FileSystem {
     /// The name of a path in messages and in the origins of rules.
     fn display_name(&self, path: &Path) -> String;
 
-    /// Reads a file.
     ///
     /// # Errors
     /// The file cannot be read.

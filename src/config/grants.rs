@@ -82,11 +82,11 @@ fn judge_leases(
     as_of: OffsetDateTime,
 ) -> Vec<Judged> {
     let Leases { leases, unreadable } = Leases::of(&instance.tags);
-    let unreadable = unreadable.into_iter().map(|(tag, why)| Judged {
+    let unreadable = unreadable.into_iter().map(|(tag, error)| Judged {
         tag,
         lease: None,
         state: State::Unreadable,
-        reason: Some(why.to_string()),
+        reason: Some(error.to_string()),
     });
     let mut all: Vec<Judged> = unreadable.collect();
     for lease in leases {
@@ -108,7 +108,7 @@ fn judge_leases(
                 Ok(()) => State::Live,
                 Err(_) => State::NotHonoured,
             },
-            reason: permitted.err().map(|why| why.to_string()),
+            reason: permitted.err().map(|error| error.to_string()),
             lease: Some(lease),
         });
     }
@@ -139,8 +139,8 @@ pub(super) fn add_leases(
     {
         let origin = Some(Origin::of_tag(tag));
         let Some(lease) = lease else {
-            let why = reason.unwrap_or_default();
-            let text = format!("this tag is not a valid grant and opens nothing: {why}");
+            let reason = reason.unwrap_or_default();
+            let text = format!("this tag is not a valid grant and opens nothing: {reason}");
             desired.notes.push(Note { text, origin });
             continue;
         };
@@ -156,25 +156,22 @@ pub(super) fn add_leases(
         let text = match (state, reason) {
             (State::Live, _) => {
                 desired.rules.extend(rules());
-                let why = if lease.why.is_empty() {
-                    String::new()
-                } else {
-                    format!(": {}", lease.why)
-                };
-                format!("{lease} is granted to {by} until {until}{why}")
+                let separator = if lease.why.is_empty() { "" } else { ": " };
+                let why = &lease.why;
+                format!("{lease} is granted to {by} until {until}{separator}{why}")
             }
             // An ended grant closes rules, in additive mode too and without consent of a guard. A tag alone must not do that: only
             // access that could have been granted is closed.
-            (State::Expired, Some(why)) => {
-                format!("{lease}, for {by} until {until}, is not ended as a grant: {why}")
+            (State::Expired, Some(reason)) => {
+                format!("{lease}, for {by} until {until}, is not ended as a grant: {reason}")
             }
             (State::Expired, None) => {
                 desired.expired.extend(rules());
                 format!("{lease} was granted to {by} until {until}, which is over")
             }
-            (State::NotHonoured | State::Unreadable, why) => {
-                let why = why.unwrap_or_default();
-                format!("{lease}, for {by} until {until}, is not granted: {why}")
+            (State::NotHonoured | State::Unreadable, reason) => {
+                let reason = reason.unwrap_or_default();
+                format!("{lease}, for {by} until {until}, is not granted: {reason}")
             }
         };
         desired.notes.push(Note { text, origin });
@@ -199,7 +196,7 @@ pub(super) fn undeclared_notes(instance: &Instance) -> Vec<Note> {
 }
 
 /// The differences between the limits of two configurations, as sentence fragments.
-pub fn describe_grant_changes(old: &Config, new: &Config) -> Vec<String> {
+pub(crate) fn describe_grant_changes(old: &Config, new: &Config) -> Vec<String> {
     let (before, after) = (limit_texts(old), limit_texts(new));
     if before == after {
         return Vec::new();

@@ -8,9 +8,8 @@ use std::collections::HashSet;
 use super::Config;
 use crate::model::Instance;
 
-/// The instances that are probably declared.
 #[derive(Debug)]
-pub struct LikelyDeclared<'a> {
+pub(crate) struct LikelyDeclared<'a> {
     config: &'a Config,
     /// The names of the instances with a table, without account and region.
     names: HashSet<&'a str>,
@@ -18,7 +17,7 @@ pub struct LikelyDeclared<'a> {
 
 impl Config {
     /// The instances that are probably declared.
-    pub fn likely_declared(&self) -> LikelyDeclared<'_> {
+    pub(crate) fn likely_declared(&self) -> LikelyDeclared<'_> {
         let tables = self.linked.instances.iter();
         LikelyDeclared {
             config: self,
@@ -29,7 +28,7 @@ impl Config {
 
 impl LikelyDeclared<'_> {
     /// Whether a table has the name of this instance, or a group matches it.
-    pub fn contains(&self, instance: &Instance) -> bool {
+    pub(crate) fn contains(&self, instance: &Instance) -> bool {
         let mut groups = self.config.linked.groups.iter();
         self.names.contains(instance.id.name.as_str())
             || groups.any(|group| group.selector.matches(instance))

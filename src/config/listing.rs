@@ -17,7 +17,7 @@ use crate::model::{InstanceId, Site, Unreadable};
 ///
 /// Without any site, the instances are assumed and not listed: names are not ambiguous, and no instance is missing.
 #[derive(Clone, Debug, Default)]
-pub struct Listing {
+pub(crate) struct Listing {
     /// The sites that were listed in full.
     pub complete: BTreeSet<Site>,
     /// The sites that could not be listed in full, with the reason.
@@ -28,7 +28,7 @@ pub struct Listing {
 
 impl Listing {
     /// A listing of sites that were all listed in full.
-    pub fn of(complete: &BTreeSet<Site>) -> Self {
+    pub(crate) fn of(complete: &BTreeSet<Site>) -> Self {
         Self {
             complete: complete.clone(),
             ..Self::default()
@@ -119,7 +119,11 @@ impl LinkedConfig {
 impl Config {
     /// The sites of `all` that have to be listed in addition to `scope` to decide the names and the expected numbers of instances in
     /// `scope`.
-    pub fn additional_sites(&self, scope: &BTreeSet<Site>, all: &BTreeSet<Site>) -> BTreeSet<Site> {
+    pub(crate) fn additional_sites(
+        &self,
+        scope: &BTreeSet<Site>,
+        all: &BTreeSet<Site>,
+    ) -> BTreeSet<Site> {
         let tables = self.linked.instances.iter();
         let tables = tables.map(|table| SiteFilter::Instance(&table.id));
         let groups = self.linked.groups.iter();
@@ -135,7 +139,7 @@ impl Config {
     }
 
     /// Why it is not known whether a table of the configuration means this instance; `None` if it is known.
-    pub fn ambiguity(&self, id: &InstanceId, listing: &Listing) -> Option<Unreadable> {
+    pub(crate) fn ambiguity(&self, id: &InstanceId, listing: &Listing) -> Option<Unreadable> {
         let tables = self.linked.instances.iter();
         let mut tables = tables.filter(|table| table.id.matches(id));
         tables.find_map(|table| self.linked.ambiguity(table, id, listing))

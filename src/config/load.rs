@@ -32,7 +32,7 @@ pub fn load(path: &Path) -> Result<Config, Diagnostics> {
 ///
 /// # Errors
 /// Every problem of every file, sorted, including warnings.
-pub fn load_from(files: &impl FileSystem, path: &Path) -> Result<Config, Diagnostics> {
+pub(crate) fn load_from(files: &impl FileSystem, path: &Path) -> Result<Config, Diagnostics> {
     let mut report = DiagnosticsBuilder::default();
     let mut defs = Definitions::default();
     let name = files.display_name(path);
@@ -80,7 +80,6 @@ pub fn load_from(files: &impl FileSystem, path: &Path) -> Result<Config, Diagnos
     Config::build(defs, report)
 }
 
-/// A file to read.
 struct QueuedFile {
     path: PathBuf,
     /// How many directories below the first file its own is.

@@ -66,10 +66,11 @@ pub(crate) use catalogue::service_of;
 pub use definitions::Account;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub(crate) use file_system::{Disk, FileSystem, FileType};
-pub use grants::describe_grant_changes;
+pub(crate) use grants::describe_grant_changes;
 pub use keys::KEYS;
-pub use listing::Listing;
-pub use load::{load, load_from};
+pub(crate) use listing::Listing;
+pub use load::load;
+pub(crate) use load::load_from;
 pub(crate) use partial_id::PartialInstanceId;
 pub(crate) use services::{service_keys, service_name, service_names};
 pub use source::Source;
@@ -103,7 +104,7 @@ impl Config {
     }
 
     /// The names of the accounts, by account ID.
-    pub fn account_names(&self) -> BTreeMap<&str, &str> {
+    pub(crate) fn account_names(&self) -> BTreeMap<&str, &str> {
         let accounts = self.linked.accounts.iter();
         accounts
             .map(|(name, account)| (account.id.as_str(), name.as_str()))

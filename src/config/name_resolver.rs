@@ -114,7 +114,7 @@ impl<'r> NameResolver<'r> {
         self.ruleset_pairs.push(if self.budget.is_exceeded() {
             0
         } else {
-            self.budget.table_pairs()
+            self.budget.table
         });
         rules
     }
@@ -167,7 +167,7 @@ impl<'r> NameResolver<'r> {
             uses,
             rules,
             absent: absent.collect(),
-            own_pairs: self.budget.table_pairs().saturating_sub(ruleset_pairs),
+            own_pairs: self.budget.table.saturating_sub(ruleset_pairs),
             mode,
             strategy,
         }

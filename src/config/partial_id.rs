@@ -6,18 +6,16 @@ use crate::model::{InstanceId, Site};
 
 /// The name of a table under `[instances]`, such as `web-1` or `eu-central-1/web-1`. A missing part matches anything.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PartialInstanceId {
+pub(crate) struct PartialInstanceId {
     /// The name of the account in the configuration.
     pub account: Option<String>,
-    /// The region.
     pub region: Option<String>,
-    /// The name of the instance.
     pub name: String,
 }
 
 impl PartialInstanceId {
     /// Parses `name`, `region/name` or `account/region/name`; `None` if there are more parts.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let parts: Vec<&str> = text.split('/').collect();
         let (account, region, name) = match parts[..] {
             [name] => (None, None, name),
@@ -33,7 +31,7 @@ impl PartialInstanceId {
     }
 
     /// Whether it may mean this instance.
-    pub fn matches(&self, id: &InstanceId) -> bool {
+    pub(crate) fn matches(&self, id: &InstanceId) -> bool {
         self.name == id.name && self.may_be_in(&id.site())
     }
 

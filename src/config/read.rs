@@ -46,7 +46,7 @@ pub(super) fn read_file(
     is_first: bool,
 ) -> Vec<SpannedString> {
     let source = report.source(file);
-    if let Some((at, hint)) = source.invalid_utf8() {
+    if let Some((at, hint)) = source.invalid_utf8 {
         defs.is_incomplete = true;
         let mut lines = source.text().lines();
         if !lines.any(|line| line.starts_with("version")) {
@@ -255,13 +255,13 @@ fn valid_regions(
 
 /// Whether a name may be given to a definition of this kind.
 fn check_definition_name(reader: &mut FileReader<'_>, kind: &str, name: &SpannedString) -> bool {
-    let Err(why) = names::validate_definition(&name.text) else {
+    let Err(hint) = names::validate_definition(&name.text) else {
         return true;
     };
     let message = format!("{} cannot be the name of {kind}", quote(&name.text));
     reader
         .error(Code::InvalidName, name.span, message)
-        .hint(why);
+        .hint(hint);
     false
 }
 
@@ -421,9 +421,11 @@ fn read_instance(
     };
     let region = place.region.as_ref();
     let mut valid = region.is_none_or(|region| regions::check(reader.report, region, key.span));
-    if let Err(why) = names::validate_instance(&place.name) {
+    if let Err(hint) = names::validate_instance(&place.name) {
         let message = format!("{} cannot be the name of an instance", quote(&place.name));
-        reader.error(Code::InvalidName, key.span, message).hint(why);
+        reader
+            .error(Code::InvalidName, key.span, message)
+            .hint(hint);
         valid = false;
     }
     if let Some((span, name)) = unquoted_dotted_name(reader, &key.text, value) {

@@ -25,7 +25,6 @@ use crate::model::{
 /// The most missing instances for which a similar name is searched, because each search compares with every instance.
 const MAX_SUGGESTIONS: usize = 20;
 
-/// The state of one resolution.
 struct Resolver<'a> {
     config: &'a Config,
     instances: &'a BTreeMap<InstanceId, Instance>,
@@ -71,7 +70,7 @@ impl Config {
     /// # Errors
     /// The problems that depend on the instances: groups that disagree, a name in several regions, an address of a family that the
     /// instance does not have, an unexpected number of instances, and `absent` outside additive mode or of declared access.
-    pub fn resolve_listed(
+    pub(crate) fn resolve_listed(
         &self,
         instances: &BTreeMap<InstanceId, Instance>,
         listing: &Listing,
@@ -130,8 +129,8 @@ impl<'a> Resolver<'a> {
                 self.desired.notes.extend(notes);
                 continue;
             }
-            if let Some(why) = matching.iter().find_map(|group| undecided[*group].as_ref()) {
-                self.desired.undecided.insert(id.clone(), why.clone());
+            if let Some(reason) = matching.iter().find_map(|group| undecided[*group].as_ref()) {
+                self.desired.undecided.insert(id.clone(), reason.clone());
                 continue;
             }
             let Resolved { desired, waivers } = self.resolve(instance, table, matching);
@@ -194,8 +193,8 @@ impl<'a> Resolver<'a> {
                 _ if !matching.iter().any(|id| self.listing.has_in_scope(id)) => {}
                 [id] => {
                     let linked = &self.config.linked;
-                    if let Some(why) = linked.ambiguity(table, id, self.listing) {
-                        self.desired.undecided.insert(id.clone(), why);
+                    if let Some(reason) = linked.ambiguity(table, id, self.listing) {
+                        self.desired.undecided.insert(id.clone(), reason);
                     } else if let Some(first) = tables.insert(id, table) {
                         let message = format!(
                             "{} is the same instance as {}",

@@ -1,9 +1,9 @@
 //! Cuts a large file into parts that can be parsed one after the other.
 //!
 //! The parser keeps more than thirty bytes for each byte of text, so a fleet in one file would cost hundreds of megabytes
-//! at once; of a part it costs as much as the part. Owns the places at which a cut changes nothing: before the header of a
-//! table with a two-part name, such as `[instances.web-1]`, that no other part speaks of. Does not parse: a file that it
-//! cannot follow is one part.
+//! at once, and a part of it only as much as the part needs. Owns the places at which a cut changes nothing: before the header
+//! of a table with a two-part name, such as `[instances.web-1]`, that no other part mentions. Does not parse: a file whose
+//! statements it cannot find is one part.
 
 use std::collections::HashMap;
 use std::iter::Peekable;
@@ -38,15 +38,15 @@ fn cuts(text: &str, least: usize) -> Option<Vec<Range<usize>>> {
     // The part in which a name last got a value or an element, so that tables below it belong to that.
     let mut values: HashMap<&str, usize> = HashMap::new();
     while let Some(statement) = tokens.statement()? {
-        let here = parts.len();
+        let part = parts.len();
         match statement {
             Statement::Key(first) if at_root => {
-                values.insert(first, here);
+                values.insert(first, part);
             }
             Statement::Key(_) => {}
             Statement::Element(first, None) => {
                 at_root = false;
-                values.insert(first, here);
+                values.insert(first, part);
             }
             Statement::Element(first, second) | Statement::Table { first, second, .. } => {
                 at_root = false;
@@ -60,10 +60,10 @@ fn cuts(text: &str, least: usize) -> Option<Vec<Range<usize>>> {
                     parts.push(begin..start);
                     begin = start;
                 }
-                let here = parts.len();
-                let other = |part: &usize| *part != here;
-                if other(tables.entry((first, second)).or_insert(here))
-                    || values.get(first).is_some_and(other)
+                let part = parts.len();
+                let is_other = |other: &usize| *other != part;
+                if is_other(tables.entry((first, second)).or_insert(part))
+                    || values.get(first).is_some_and(is_other)
                 {
                     return None;
                 }
@@ -74,7 +74,7 @@ fn cuts(text: &str, least: usize) -> Option<Vec<Range<usize>>> {
     Some(parts)
 }
 
-/// What begins at the start of a line.
+/// A statement of TOML, which begins at the start of a line.
 enum Statement<'a> {
     /// `first... = value`
     Key(&'a str),
@@ -105,7 +105,7 @@ impl<'a> Tokens<'a> {
         Self { text, offset, rest }
     }
 
-    /// The next statement; the outer `None` is a text that cannot be followed.
+    /// The next statement, `Some(None)` at the end. The outer `None` is a text that only the parser can read.
     #[expect(clippy::option_option, reason = "the end is not a failure")]
     fn statement(&mut self) -> Option<Option<Statement<'a>>> {
         let blank = [
@@ -186,9 +186,9 @@ impl<'a> Tokens<'a> {
     }
 }
 
-/// Where the statement ends in which `at` is: after the end of a line, outside of all brackets and strings.
+/// The end of the statement at this byte: after the end of a line, outside of all brackets and strings.
 ///
-/// Most of a large file is lists of rules. Their bytes are looked at instead of their tokens, which takes a fifth of the time.
+/// Most of a large file is lists of rules. Searching their bytes takes a fifth of the time that reading their tokens takes.
 fn end_of_statement(text: &str, mut at: usize) -> usize {
     let is_special = |byte: &u8| {
         matches!(

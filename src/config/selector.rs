@@ -99,7 +99,7 @@ impl Glob {
 
 /// All conditions must hold; of several values of one condition, one must match. A condition without values always holds.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Selector {
+pub(crate) struct Selector {
     pub(super) names: Vec<Glob>,
     /// With spans, because the accounts are known only after all files are read.
     pub(super) accounts: Vec<(Glob, Span)>,

@@ -21,7 +21,8 @@ const MAX_PAIRS_TIMES_POLICIES: usize = 250_000;
 #[derive(Debug)]
 pub(super) struct PairBudget {
     policies: usize,
-    table: usize,
+    /// Of the current table.
+    pub(super) table: usize,
     total: usize,
     /// Whether an exceeded limit was reported, after which no names are resolved.
     is_table_exceeded: bool,
@@ -68,11 +69,6 @@ impl PairBudget {
                 format!("with this rule the table comes to {table} pairs of port and source")
             }
         })
-    }
-
-    /// The number of pairs of the current table.
-    pub(super) fn table_pairs(&self) -> usize {
-        self.table
     }
 
     /// Whether a limit is exceeded, so that no more names are to be resolved.

@@ -23,7 +23,7 @@ pub struct Source {
     name: Arc<str>,
     text: String,
     /// The first byte that is not UTF-8, with a hint.
-    invalid_utf8: Option<(usize, Option<&'static str>)>,
+    pub(super) invalid_utf8: Option<(usize, Option<&'static str>)>,
     line_starts: Vec<usize>,
     /// Characters before each multiple of [`STRIDE`].
     characters: Vec<usize>,
@@ -134,11 +134,6 @@ impl Source {
     /// The text without a byte order mark; what was not UTF-8 is replaced.
     pub fn text(&self) -> &str {
         &self.text
-    }
-
-    /// The first byte that is not UTF-8, with a hint.
-    pub(super) fn invalid_utf8(&self) -> Option<(usize, Option<&'static str>)> {
-        self.invalid_utf8
     }
 
     pub(super) fn origin(&self, offset: usize) -> Origin {

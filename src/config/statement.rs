@@ -1,7 +1,7 @@
-//! What each table of the configuration says about the instances that it takes, whichever those are.
+//! Statements: what each table of the configuration declares for the instances that it matches, without knowing the instances.
 //!
-//! **Owns** the list of statements, and what two scopes have to do with each other. **Does not** compare the access that
-//! they give, and does not look at instances.
+//! **Owns** the list of statements, and whether one scope includes or excludes another. **Does not** compare the access of
+//! statements.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -18,52 +18,48 @@ use super::table::InstanceTable;
 use super::table_rules::TableRules;
 use crate::model::{Absent, AddressType, Instance, InstanceId, InstanceState, Mode, Rule, Site};
 
-/// Instances that a search for an example looks at, at most.
+/// The most instances that a search for an example tries.
 const MAX_EXAMPLES: usize = 256;
 
-/// A group or an instance table: which instances it takes, and what it gives them by itself.
+/// A group or an instance table: the instances that it matches, and what it alone gives them.
 #[derive(Clone, Debug)]
-pub struct Statement {
-    /// The instances.
+pub(crate) struct Statement {
     pub scope: Scope,
-    /// The mode that it sets, where it sets one.
+    /// The mode, if it sets one.
     pub mode: Option<Mode>,
-    /// Its rules that are in force, those of its rulesets included.
+    /// The rules in force, including those of its rulesets.
     pub rules: Arc<[Rule]>,
-    /// What must go (additive mode): what it names as absent, and the rules that have ended.
+    /// The access to close in additive mode: its `absent`, and the rules that have ended.
     pub absent: Vec<Absent>,
 }
 
-/// Which instances a table takes.
+/// The instances that a table matches.
 #[derive(Clone, Debug)]
-pub struct Scope(ScopeKind);
-
-#[derive(Clone, Debug)]
-enum ScopeKind {
+pub(crate) enum Scope {
     Selector(Selector),
     Instance(PartialInstanceId),
 }
 
 impl Config {
-    /// The mode of whatever sets none.
-    pub fn default_mode(&self) -> Mode {
+    /// The mode of tables that set none.
+    pub(crate) fn default_mode(&self) -> Mode {
         self.linked.mode
     }
 
-    /// Where the instances are that have a table of their own, as far as that is known.
-    pub fn partial_ids(&self) -> Vec<PartialInstanceId> {
+    /// The IDs of the instances with a table, as far as their account and region are known.
+    pub(crate) fn partial_ids(&self) -> Vec<PartialInstanceId> {
         let tables = self.linked.instances.iter();
         tables.map(|declared| self.place(declared)).collect()
     }
 
-    /// Every group and every instance table, with the rules that are in force as of this instant.
-    pub fn statements(&self, as_of: OffsetDateTime) -> Vec<Statement> {
+    /// Every group and every instance table, with the rules in force at this instant.
+    pub(crate) fn statements(&self, as_of: OffsetDateTime) -> Vec<Statement> {
         let groups = self.linked.groups.iter().map(|group| {
-            let scope = Scope(ScopeKind::Selector(group.selector.clone()));
+            let scope = Scope::Selector(group.selector.clone());
             (scope, &group.settings)
         });
         let instances = self.linked.instances.iter().map(|declared| {
-            let scope = Scope(ScopeKind::Instance(self.place(declared)));
+            let scope = Scope::Instance(self.place(declared));
             (scope, &declared.settings)
         });
         let mut lines = TableRules::new(&self.linked, as_of);
@@ -85,31 +81,33 @@ impl Config {
         .collect()
     }
 
-    /// Where the instance of a table is. Where there is only one account or region to look at, it is there.
+    /// The ID of the instance of a table. A missing account or region is filled in if there is only one.
     pub(super) fn place(&self, declared: &InstanceTable) -> PartialInstanceId {
         let linked = &self.linked;
         let mut place = declared.id.clone();
-        let accounts = linked.accounts.keys();
-        let only = accounts.take(2).collect::<Vec<_>>();
-        if let ([only], None) = (&only[..], &place.account) {
-            place.account = Some((*only).clone());
-        }
+        place.account = place
+            .account
+            .or_else(|| only(linked.accounts.keys()).cloned());
         let regions: BTreeSet<&String> = linked.sites.iter().map(|site| &site.region).collect();
-        if let (Some(only), 1, None) = (regions.first(), regions.len(), &place.region) {
-            place.region = Some((*only).clone());
-        }
+        place.region = place.region.or_else(|| only(regions.into_iter()).cloned());
         place
     }
 }
 
+/// The first of these if there are no others.
+fn only<'a>(mut names: impl Iterator<Item = &'a String>) -> Option<&'a String> {
+    let first = names.next()?;
+    names.next().is_none().then_some(first)
+}
+
 impl Scope {
-    /// The one instance of this place.
-    pub fn of_instance(place: PartialInstanceId) -> Self {
-        Self(ScopeKind::Instance(place))
+    /// The instance with this ID.
+    pub(crate) fn of_instance(place: PartialInstanceId) -> Self {
+        Self::Instance(place)
     }
 
-    /// Those that `NAME`, `REGION/NAME` or `ACCOUNT/REGION/NAME` describes, globs allowed; `None` where that is not a valid pattern.
-    pub fn parse(text: &str) -> Option<Self> {
+    /// Parses `NAME`, `REGION/NAME` or `ACCOUNT/REGION/NAME`, each part a pattern; `None` if one is not valid.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let PartialInstanceId {
             account,
             region,
@@ -121,63 +119,61 @@ impl Scope {
         };
         let nowhere = Span::new(0, 0..0);
         let accounts = glob(account)?.into_iter();
-        Some(Self(ScopeKind::Selector(Selector {
+        Some(Self::Selector(Selector {
             names: glob(Some(name))?,
             accounts: accounts.map(|glob| (glob, nowhere)).collect(),
             regions: glob(region)?,
             tags: Vec::new(),
-        })))
+        }))
     }
 
-    /// The one instance that it is about, as far as its place is known.
-    pub fn partial_id(&self) -> Option<&PartialInstanceId> {
-        match &self.0 {
-            ScopeKind::Selector(_) => None,
-            ScopeKind::Instance(place) => Some(place),
+    /// The ID of its instance, if it is an instance table.
+    pub(crate) fn partial_id(&self) -> Option<&PartialInstanceId> {
+        match self {
+            Scope::Selector(_) => None,
+            Scope::Instance(place) => Some(place),
         }
     }
 
-    /// Whether it takes this instance.
-    pub fn matches(&self, instance: &Instance) -> bool {
-        match &self.0 {
-            ScopeKind::Selector(selector) => selector.matches(instance),
-            ScopeKind::Instance(place) => place.matches(&instance.id),
+    /// Whether it matches this instance.
+    pub(crate) fn matches(&self, instance: &Instance) -> bool {
+        match self {
+            Scope::Selector(selector) => selector.matches(instance),
+            Scope::Instance(place) => place.matches(&instance.id),
         }
     }
 
-    /// Whether it could take an instance of this site.
-    pub fn matches_site(&self, site: &Site) -> bool {
-        match &self.0 {
-            ScopeKind::Selector(selector) => selector.matches_site(site),
-            ScopeKind::Instance(place) => place.may_be_in(site),
+    /// Whether it may match an instance of this site.
+    pub(crate) fn matches_site(&self, site: &Site) -> bool {
+        match self {
+            Scope::Selector(selector) => selector.matches_site(site),
+            Scope::Instance(place) => place.may_be_in(site),
         }
     }
 
-    /// Whether every instance of `other` is one of this too, whatever its tags are. `false` where that is not certain.
-    pub fn includes(&self, other: &Self) -> bool {
-        match (&self.0, &other.0) {
-            (ScopeKind::Selector(this), ScopeKind::Selector(other)) => this.includes(other),
-            (ScopeKind::Selector(this), ScopeKind::Instance(place)) => this.always_matches(place),
-            (ScopeKind::Instance(this), ScopeKind::Instance(place)) => {
+    /// Whether it matches every instance that `other` matches, whatever its tags are. `false` if that is not certain.
+    pub(crate) fn includes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Scope::Selector(this), Scope::Selector(other)) => this.includes(other),
+            (Scope::Selector(this), Scope::Instance(place)) => this.always_matches(place),
+            (Scope::Instance(this), Scope::Instance(place)) => {
                 let covers =
                     |this: &Option<String>, other: &Option<String>| this.is_none() || this == other;
                 this.name == place.name
                     && covers(&this.region, &place.region)
                     && covers(&this.account, &place.account)
             }
-            (ScopeKind::Instance(_), ScopeKind::Selector(_)) => false,
+            (Scope::Instance(_), Scope::Selector(_)) => false,
         }
     }
 
-    /// Whether no instance is one of both. `false` where that is not certain.
-    pub fn excludes(&self, other: &Self) -> bool {
-        match (&self.0, &other.0) {
-            (ScopeKind::Selector(this), ScopeKind::Selector(other)) => this.excludes(other),
-            (ScopeKind::Selector(selector), ScopeKind::Instance(place))
-            | (ScopeKind::Instance(place), ScopeKind::Selector(selector)) => {
-                !selector.may_match(place)
-            }
-            (ScopeKind::Instance(this), ScopeKind::Instance(other)) => {
+    /// Whether no instance matches both. `false` if that is not certain.
+    pub(crate) fn excludes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Scope::Selector(this), Scope::Selector(other)) => this.excludes(other),
+            (Scope::Selector(selector), Scope::Instance(place))
+            | (Scope::Instance(place), Scope::Selector(selector)) => !selector.may_match(place),
+            (Scope::Instance(this), Scope::Instance(other)) => {
                 let apart = |this: &Option<String>, other: &Option<String>| {
                     this.is_some() && other.is_some() && this != other
                 };
@@ -188,15 +184,15 @@ impl Scope {
         }
     }
 
-    /// Equal for scopes that are written alike, in whatever order.
-    pub fn spelling(&self) -> String {
+    /// A text that is equal for scopes with the same patterns in any order.
+    pub(crate) fn spelling(&self) -> String {
         let sorted = |globs: &mut dyn Iterator<Item = &Glob>| {
             let texts: BTreeSet<&str> = globs.map(Glob::text).collect();
             format!("{texts:?}")
         };
-        match &self.0 {
-            ScopeKind::Instance(place) => format!("{place:?}"),
-            ScopeKind::Selector(selector) => {
+        match self {
+            Scope::Instance(place) => format!("{place:?}"),
+            Scope::Selector(selector) => {
                 let tags = selector.tags.iter();
                 let tags: BTreeMap<&str, String> = tags
                     .map(|(key, globs)| (key.as_str(), sorted(&mut globs.iter())))
@@ -211,9 +207,9 @@ impl Scope {
         }
     }
 
-    /// Whether an instance is conceivable that this takes and none of `others` does, at one of these sites if this takes
-    /// one of them. `false` where no example was found.
-    pub fn has_more_than(&self, others: &[&Self], sites: &BTreeSet<Site>) -> bool {
+    /// Whether an instance may exist that this matches and none of `others` does, at one of these sites if this matches one
+    /// of them. `false` if no example was found.
+    pub(crate) fn has_more_than(&self, others: &[&Self], sites: &BTreeSet<Site>) -> bool {
         let examples = self.examples(sites);
         let mut examples = examples.into_iter().take(MAX_EXAMPLES);
         examples.any(|instance| {
@@ -222,7 +218,7 @@ impl Scope {
     }
 
     fn examples(&self, sites: &BTreeSet<Site>) -> Vec<Instance> {
-        let ScopeKind::Selector(selector) = &self.0 else {
+        let Scope::Selector(selector) = self else {
             return Vec::new();
         };
         let texts = |globs: &[Glob], other: &str| -> Vec<String> {
@@ -231,15 +227,15 @@ impl Scope {
                 globs => globs.iter().flat_map(Glob::examples).collect(),
             }
         };
-        let here = sites.iter().filter(|site| selector.matches_site(site));
-        let mut here: Vec<Site> = here.cloned().collect();
-        if here.is_empty() {
+        let matching = sites.iter().filter(|site| selector.matches_site(site));
+        let mut sites: Vec<Site> = matching.cloned().collect();
+        if sites.is_empty() {
             let accounts: Vec<Option<String>> = match &selector.account_globs()[..] {
                 [] => vec![None],
                 globs => texts(globs, "").into_iter().map(Some).collect(),
             };
             let regions = texts(&selector.regions, "zz-other-9");
-            here = accounts
+            sites = accounts
                 .iter()
                 .flat_map(|account| {
                     regions.iter().map(|region| Site {
@@ -265,7 +261,7 @@ impl Scope {
         }
         let mut examples = Vec::new();
         for name in texts(&selector.names, "zz-other-9") {
-            for site in &here {
+            for site in &sites {
                 for tags in &tags {
                     examples.push(Instance {
                         id: InstanceId {
@@ -288,12 +284,12 @@ impl Scope {
     }
 }
 
-/// What is true of its instances, as the end of a sentence that begins with one of them: ``matches `web-*` in `eu-*` ``.
+/// The predicate of a sentence about an instance: ``matches `web-*` in `eu-*` ``.
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let selector = match &self.0 {
-            ScopeKind::Selector(selector) => selector,
-            ScopeKind::Instance(PartialInstanceId {
+        let selector = match self {
+            Scope::Selector(selector) => selector,
+            Scope::Instance(PartialInstanceId {
                 account,
                 region,
                 name,

@@ -30,7 +30,7 @@ impl Config {
     }
 
     /// Notes on rules that have ended at this instant or will end soon, in the order of the files.
-    pub fn expiring(&self, as_of: OffsetDateTime) -> Vec<Note> {
+    pub(crate) fn expiring(&self, as_of: OffsetDateTime) -> Vec<Note> {
         let mut notes = Vec::new();
         for rule in self.rules() {
             notes.extend(rule.expiry_note(as_of));

@@ -1,4 +1,4 @@
-//! Typed looks at the spanned TOML tree.
+//! Typed reading of the TOML tree with its spans.
 //!
 //! Owns the messages about wrong types and unknown keys. Does not know what any key means; `read` does.
 

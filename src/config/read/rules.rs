@@ -23,7 +23,6 @@ pub(super) enum RuleKind {
     Require,
 }
 
-/// Reads a list of rules.
 pub(super) fn read_rules(
     reader: &mut FileReader<'_>,
     value: &Value<'_>,
@@ -44,7 +43,6 @@ pub(super) fn read_rules(
     rules
 }
 
-/// Reads a rule.
 pub(super) fn read_rule(
     reader: &mut FileReader<'_>,
     value: &Value<'_>,

@@ -124,8 +124,8 @@ fn globs(
         }
         match Glob::new(&text.text) {
             Ok(glob) => globs.push((glob, text)),
-            Err(why) => {
-                let message = format!("{} is not a valid pattern: {why}", quote(&text.text));
+            Err(error) => {
+                let message = format!("{} is not a valid pattern: {error}", quote(&text.text));
                 reader
                     .error(Code::InvalidValue, text.span, message)
                     .hint("`*` is any text, `?` one character, `[ab]` one of these");

@@ -20,21 +20,21 @@ enum Token<'a> {
 /// Whether `pattern` matches every text that `other` matches. `false` if a comparison token by token does not show it.
 pub(super) fn includes(pattern: &str, other: &str) -> bool {
     let (pattern, other) = (tokenize(pattern), tokenize(other));
-    // By index into `other`: whether the tokens of `pattern` from here on include the rest of `other` from there on.
-    let mut rest = vec![false; other.len() + 1];
-    rest[other.len()] = true;
+    // By index into `other`: whether the tokens of `pattern` after the current one include the tokens of `other` from there on.
+    let mut after = vec![false; other.len() + 1];
+    after[other.len()] = true;
     for token in pattern.iter().rev() {
-        let mut here = vec![false; other.len() + 1];
+        let mut from = vec![false; other.len() + 1];
         for index in (0..=other.len()).rev() {
-            here[index] = match (token, other.get(index)) {
-                (Token::Any, next) => rest[index] || (next.is_some() && here[index + 1]),
-                (token, Some(next)) => token_includes(*token, *next) && rest[index + 1],
+            from[index] = match (token, other.get(index)) {
+                (Token::Any, next) => after[index] || (next.is_some() && from[index + 1]),
+                (token, Some(next)) => token_includes(*token, *next) && after[index + 1],
                 (_, None) => false,
             };
         }
-        rest = here;
+        after = from;
     }
-    rest[0]
+    after[0]
 }
 
 /// Whether a token that is not `*` matches all that the other matches.
