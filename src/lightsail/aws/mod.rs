@@ -41,7 +41,8 @@ use call::ApiCall;
 use credentials::CredentialsSource;
 use missing_ports::RequirePorts;
 
-pub(crate) use accounts::{Account, Accounts, AccountsReader, AccountsWriter};
+pub(crate) use accounts::{Account, Accounts};
+pub use accounts::{AccountsReader, AccountsWriter};
 pub(crate) use caller::FoundCredentials;
 pub use fixed_response::FixedResponse;
 pub(crate) use http::{PostError, get, post};
@@ -147,14 +148,6 @@ pub(crate) const TAG_ACTIONS: [&str; 2] = ["TagResource", "UntagResource"];
 #[derive(Clone, Debug)]
 pub struct Aws(Arc<Shared>);
 
-/// Reads from Lightsail, and cannot write.
-#[derive(Clone, Debug)]
-pub struct AwsReader(Arc<Shared>);
-
-/// Writes to Lightsail.
-#[derive(Clone, Debug)]
-pub struct AwsWriter(Arc<Shared>);
-
 impl Aws {
     /// Prepares a connection. Credentials are looked up with the first call, once for all regions.
     ///
@@ -207,9 +200,9 @@ impl Aws {
         })))
     }
 
-    /// The reader.
-    pub fn reader(&self) -> AwsReader {
-        AwsReader(Arc::clone(&self.0))
+    /// A reader of the only account.
+    pub fn reader(&self) -> AccountsReader {
+        Accounts::only(self.clone()).reader()
     }
 
     /// The numbers of calls so far.
@@ -218,9 +211,9 @@ impl Aws {
         counts.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The writer.
-    pub fn writer(&self) -> AwsWriter {
-        AwsWriter(Arc::clone(&self.0))
+    /// A writer of the only account.
+    pub fn writer(&self) -> AccountsWriter {
+        Accounts::only(self.clone()).writer()
     }
 }
 
