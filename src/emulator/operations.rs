@@ -82,7 +82,8 @@ impl Operations {
     ) -> Result<Option<&Operation>, ErrorResponse> {
         let index = self.indices.get(id).copied();
         let operation = index.and_then(|index| self.list.get_mut(index));
-        let Some(operation) = operation.filter(|it| it.instance.site() == *context.site) else {
+        let Some(operation) = operation.filter(|found| found.instance.site() == *context.site)
+        else {
             return Ok(None);
         };
         let mut next = operation.clone();

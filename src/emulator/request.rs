@@ -42,7 +42,6 @@ impl Action {
         Self::from_name(target.strip_prefix("Lightsail_20161128.")?)
     }
 
-    /// Parses the name of an action.
     pub(super) fn from_name(name: &str) -> Option<Self> {
         name.parse().ok()
     }
@@ -127,7 +126,6 @@ impl Request {
         }
     }
 
-    /// Parses the body of a request.
     pub(super) fn parse(
         action: Action,
         body: &[u8],

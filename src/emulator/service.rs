@@ -19,7 +19,6 @@ use super::quirks::{ErrorHeader, PortStatesResponse, Quirks, ThrottleStatus, Wri
 use super::request::{Action, Request};
 use super::state::State;
 
-/// The service.
 #[derive(Debug)]
 pub(super) struct Service {
     pub(super) state: State,
@@ -167,7 +166,6 @@ impl Service {
         }
     }
 
-    /// Applies the events before this request.
     fn apply_events(
         &mut self,
         request: &NumberedRequest,

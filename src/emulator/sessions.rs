@@ -16,7 +16,6 @@ pub(super) struct Identity {
     pub(super) role: Option<(String, String)>,
 }
 
-/// A role session.
 #[derive(Clone, Debug)]
 pub(super) struct Session {
     pub(super) access_key: String,

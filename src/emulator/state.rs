@@ -34,7 +34,6 @@ use page::Page;
 use rule_write::{RuleWrite, SecondStep};
 pub use tag_write::TagWrite;
 
-/// The state of the service.
 #[derive(Debug)]
 pub(super) struct State {
     inventory: Inventory,
@@ -114,7 +113,6 @@ impl State {
         self.operations = Operations::restore(operations);
     }
 
-    /// Handles a request.
     pub(super) fn handle(
         &mut self,
         request: Request,

@@ -13,7 +13,6 @@ use super::error_response::ErrorResponse;
 use super::sessions::{Identity, Session, Sessions};
 use super::signature::SignatureError;
 
-/// An action of STS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantNames)]
 pub(super) enum Operation {
     GetCallerIdentity,
@@ -210,7 +209,6 @@ pub(super) fn signature_error(error: SignatureError) -> ErrorResponse {
     ErrorResponse::common(code, 403, message)
 }
 
-/// The body of an error.
 pub(super) fn error_body(error: &ErrorResponse, id: &str) -> String {
     format!(
         "<ErrorResponse xmlns=\"{NAMESPACE}\">\n  <Error>\n    <Type>Sender</Type>\n    <Code>{}</Code>\n    \
