@@ -57,9 +57,9 @@ pub(super) fn listed_instance(
 fn listed_port(from: types::InstancePortInfo) -> Option<PortState> {
     // The service model says `Public`, and every capture `public`.
     let access_type = from.access_type.as_ref();
-    let is_public = access_type.is_none_or(|it| it.as_str().eq_ignore_ascii_case("public"));
+    let is_public = access_type.is_none_or(|kind| kind.as_str().eq_ignore_ascii_case("public"));
     let direction = from.access_direction.as_ref();
-    let is_inbound = direction.is_none_or(|it| it.as_str().eq_ignore_ascii_case("inbound"));
+    let is_inbound = direction.is_none_or(|kind| kind.as_str().eq_ignore_ascii_case("inbound"));
     (is_public && is_inbound).then(|| PortState {
         from_port: from.from_port,
         to_port: from.to_port,

@@ -164,7 +164,9 @@ impl Page {
             ports.is_some_and(|ports| ports.from_port.is_some() && ports.to_port.is_some())
         };
         let is_incomplete = |instance: &Option<PageInstance>| {
-            let networking = instance.as_ref().and_then(|it| it.networking.as_ref());
+            let networking = instance
+                .as_ref()
+                .and_then(|instance| instance.networking.as_ref());
             let ports = networking.and_then(|networking| networking.ports.as_ref());
             ports.is_some_and(|ports| !ports.iter().all(is_complete))
         };
