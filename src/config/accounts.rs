@@ -25,7 +25,7 @@ pub(super) fn link(
 ) -> BTreeMap<String, Account> {
     let mut by_id: BTreeMap<String, (String, Span)> = BTreeMap::new();
     let mut accounts = BTreeMap::new();
-    for (name, (span, account)) in named.0 {
+    for (name, (span, account)) in named {
         if let Some((first, first_span)) = by_id.get(&account.id) {
             let message = format!(
                 "accounts {} and {} have the same `id`",

@@ -152,34 +152,25 @@ pub(super) struct InstanceDef {
 }
 
 /// Definitions by name, each with the span of its name.
-#[derive(Debug)]
-pub(super) struct NamedDefinitions<T>(pub(super) BTreeMap<String, (Span, T)>);
+pub(super) type NamedDefinitions<T> = BTreeMap<String, (Span, T)>;
 
-impl<T> Default for NamedDefinitions<T> {
-    fn default() -> Self {
-        Self(BTreeMap::new())
-    }
-}
-
-impl<T> NamedDefinitions<T> {
-    /// Adds a definition. A second definition of the same name is an error.
-    pub(super) fn define(
-        &mut self,
-        report: &mut DiagnosticsBuilder,
-        kind: &str,
-        name: SpannedString,
-        item: T,
-    ) {
-        match self.0.entry(name.text) {
-            Entry::Vacant(entry) => {
-                entry.insert((name.span, item));
-            }
-            Entry::Occupied(entry) => {
-                let message = format!("{kind} {} is defined twice", quote(entry.key()));
-                report
-                    .error(Code::InvalidName, name.span, message)
-                    .related(entry.get().0, "first defined here");
-            }
+/// Adds a definition. A second definition of the same name is an error.
+pub(super) fn define<T>(
+    report: &mut DiagnosticsBuilder,
+    definitions: &mut NamedDefinitions<T>,
+    kind: &str,
+    name: SpannedString,
+    item: T,
+) {
+    match definitions.entry(name.text) {
+        Entry::Vacant(entry) => {
+            entry.insert((name.span, item));
+        }
+        Entry::Occupied(entry) => {
+            let message = format!("{kind} {} is defined twice", quote(entry.key()));
+            report
+                .error(Code::InvalidName, name.span, message)
+                .related(entry.get().0, "first defined here");
         }
     }
 }

@@ -42,62 +42,48 @@ pub(super) struct LinkedConfig {
 
 /// Resolves every name.
 pub(super) fn link(defs: Definitions, report: &mut DiagnosticsBuilder) -> LinkedConfig {
-    let Definitions {
-        defaults,
-        accounts,
-        addresses,
-        services,
-        rulesets,
-        groups,
-        instances,
-        guard,
-        grants,
-        policies,
-        is_incomplete,
-    } = defs;
-    let accounts = accounts::link(accounts, report);
-    if !is_incomplete {
-        let selectors = groups.0.values().map(|(_, group)| &group.selector);
-        let policies = policies.0.values();
-        let selectors = selectors.chain(policies.filter_map(|(_, def)| def.selector.as_ref()));
-        let selectors = selectors.chain(grants.iter().filter_map(|def| def.selector.as_ref()));
+    let accounts = accounts::link(defs.accounts, report);
+    let (groups, instances, policies) = (defs.groups, defs.instances, defs.policies);
+    if !defs.is_incomplete {
+        let selectors = groups.values().map(|(_, group)| &group.selector);
+        let of_policies = policies
+            .values()
+            .filter_map(|(_, def)| def.selector.as_ref());
+        let of_grants = defs.grants.iter().filter_map(|def| def.selector.as_ref());
+        let selectors = selectors.chain(of_policies).chain(of_grants);
         accounts::check_selectors(&accounts, selectors, report);
-        let ids = instances.0.values().map(|(span, def)| (*span, &def.place));
+        let ids = instances.values().map(|(span, def)| (*span, &def.place));
         accounts::check_instances(&accounts, ids, report);
-        check_region_patterns(&defaults, &accounts, &groups, report);
+        check_region_patterns(&defs.defaults, &accounts, &groups, report);
     }
-    let regions = named_regions(&defaults, &groups, &instances);
-    let ids = instances.0.values().map(|(_, instance)| &instance.place);
+    let regions = named_regions(&defs.defaults, &groups, &instances);
+    let ids = instances.values().map(|(_, instance)| &instance.place);
     let sites = accounts::sites(&accounts, &regions, ids);
-    let ruleset_names = rulesets
-        .0
-        .iter()
-        .map(|(name, (span, _))| (name.clone(), *span));
+    let ruleset_names = defs.rulesets.iter();
+    let ruleset_names = ruleset_names.map(|(name, (span, _))| (name.clone(), *span));
     let mut names = NameResolver::new(
-        addresses,
-        services,
+        defs.addresses,
+        defs.services,
         ruleset_names.collect(),
         name_hints(&groups, &instances),
-        is_incomplete,
+        defs.is_incomplete,
         report,
     );
-    let mode = defaults.mode.unwrap_or_default();
+    let mode = defs.defaults.mode.unwrap_or_default();
     names.set_policies(policy::waivable_policies(&policies));
-    names.has_additive = mode == Mode::Additive
-        || groups
-            .0
-            .values()
-            .any(|(_, group)| matches!(group.body.mode, Some((Mode::Additive, _))));
-    let rulesets = rulesets.0.into_values();
+    let mut modes = groups.values().map(|(_, group)| group.body.mode);
+    names.has_additive =
+        mode == Mode::Additive || modes.any(|mode| matches!(mode, Some((Mode::Additive, _))));
+    let rulesets = defs.rulesets.into_values();
     let rulesets = rulesets
         .map(|(span, rules)| names.resolve_ruleset(rules, span))
         .collect();
-    let groups = groups.0.into_iter();
     let groups = groups
+        .into_iter()
         .map(|(name, (span, def))| link_group(&mut names, name, span, def))
         .collect();
-    let instances = instances.0.into_iter();
     let instances = instances
+        .into_iter()
         .map(|(key, (span, def))| InstanceTable {
             key,
             span,
@@ -105,9 +91,9 @@ pub(super) fn link(defs: Definitions, report: &mut DiagnosticsBuilder) -> Linked
             settings: names.resolve_settings(def.body, span),
         })
         .collect();
-    let guard = link_guard(&mut names, guard);
+    let guard = link_guard(&mut names, defs.guard);
     let policies = policy::link(&mut names, policies);
-    let grants = grants::link(&mut names, grants);
+    let grants = grants::link(&mut names, defs.grants);
     if !names.report.has_errors() {
         names.report_unused(grants.is_some());
     }
@@ -116,7 +102,7 @@ pub(super) fn link(defs: Definitions, report: &mut DiagnosticsBuilder) -> Linked
         regions,
         sites,
         mode,
-        strategy: defaults.strategy.unwrap_or_default(),
+        strategy: defs.defaults.strategy.unwrap_or_default(),
         rulesets,
         ruleset_pairs: names.ruleset_pairs,
         groups,
@@ -142,7 +128,7 @@ fn check_region_patterns(
     if defaults.has_list || lists.any(|regions| !regions.is_empty()) {
         return;
     }
-    for span in groups.0.values().filter_map(|(_, group)| group.region_glob) {
+    for span in groups.values().filter_map(|(_, group)| group.region_glob) {
         let message = "a pattern of regions needs the list of regions to look at";
         report
             .error(Code::WrongType, span, message)
@@ -156,11 +142,11 @@ fn named_regions(
     groups: &NamedDefinitions<GroupDef>,
     instances: &NamedDefinitions<InstanceDef>,
 ) -> BTreeSet<String> {
-    let groups = groups.0.values();
+    let groups = groups.values();
     let of_groups = groups
         .flat_map(|(_, group)| &group.selector.regions)
         .filter_map(Glob::literal);
-    let ids = instances.0.values().map(|(_, instance)| &instance.place);
+    let ids = instances.values().map(|(_, instance)| &instance.place);
     // A region that is named with an account is read only in that account.
     let of_instances = ids
         .filter(|id| id.account.is_none())
@@ -174,11 +160,11 @@ fn name_hints(
     groups: &NamedDefinitions<GroupDef>,
     instances: &NamedDefinitions<InstanceDef>,
 ) -> BTreeMap<String, fn(&str) -> String> {
-    let instances = instances.0.values().map(|(_, instance)| {
+    let instances = instances.values().map(|(_, instance)| {
         let name = instance.place.name.clone();
         (name, hints::for_instance_name as fn(&str) -> _)
     });
-    let groups = groups.0.keys();
+    let groups = groups.keys();
     let groups = groups.map(|name| (name.clone(), hints::for_group_name as fn(&str) -> _));
     groups.chain(instances).collect()
 }

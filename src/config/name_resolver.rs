@@ -72,7 +72,7 @@ impl<'r> NameResolver<'r> {
         is_incomplete: bool,
         report: &'r mut DiagnosticsBuilder,
     ) -> Self {
-        for (_, texts) in addresses.0.values() {
+        for (_, texts) in addresses.values() {
             special_sources::warn(report, &special_sources(texts));
         }
         let address_set = ListKind {
@@ -134,31 +134,26 @@ impl<'r> NameResolver<'r> {
 
     /// Resolves the names of a group or an instance.
     pub(super) fn resolve_settings(&mut self, body: BodyDef, span: Span) -> Settings {
-        let BodyDef {
-            uses,
-            rules,
-            absent,
-            mode,
-            strategy,
-        } = body;
+        let mode = body.mode;
         // If no group and no default is additive, only the table itself can be.
         let may_be_additive = mode.map_or(self.has_additive, |(mode, _)| mode == Mode::Additive);
-        if let Some(first) = absent.first().filter(|_| !may_be_additive) {
+        if let Some(first) = body.absent.first().filter(|_| !may_be_additive) {
             let mode = mode.map_or("this", |(mode, _)| mode.as_str());
             let message = format!("`absent` has no meaning in {mode} mode");
             self.report.error(Code::Misplaced, first.span, message).hint(
                 "in additive mode (`mode = \"additive\"`) it names access to close; in authoritative mode remove it, because rules that are not declared are closed",
             );
         }
-        let uses: BTreeSet<usize> = uses
+        let uses: BTreeSet<usize> = body
+            .uses
             .iter()
             .filter_map(|name| self.find_ruleset(name))
             .collect();
         let ruleset_pairs = uses.iter().map(|id| self.ruleset_pairs[*id]).sum();
         self.begin_table(ruleset_pairs, span);
-        let rules = rules.into_iter().map(|rule| self.resolve_rule(rule));
+        let rules = body.rules.into_iter().map(|rule| self.resolve_rule(rule));
         let rules = rules.collect();
-        let absent = absent.into_iter().map(|rule| AbsentRule {
+        let absent = body.absent.into_iter().map(|rule| AbsentRule {
             has_all_sources: rule.from.is_none(),
             // No warning: access of unreachable networks may be closed.
             rule: self.resolve_rule_and_special(rule).0,
@@ -169,7 +164,7 @@ impl<'r> NameResolver<'r> {
             absent: absent.collect(),
             own_pairs: self.budget.table.saturating_sub(ruleset_pairs),
             mode,
-            strategy,
+            strategy: body.strategy,
         }
     }
 
@@ -199,24 +194,15 @@ impl<'r> NameResolver<'r> {
 
     /// Resolves the names of a rule. Also returns its literal sources that cannot reach a public address.
     fn resolve_rule_and_special(&mut self, def: RuleDef) -> (Rule, Vec<SpecialSource>) {
-        let RuleDef {
-            span,
-            allow,
-            from,
-            until,
-            owner,
-            why,
-            waive,
-            any_family,
-        } = def;
-        for id in &waive {
+        let span = def.span;
+        for id in &def.waive {
             self.check_waiver(id);
         }
         // The excess was reported. Do not spend the effort that the limit exists to avoid.
         let (allow, from) = if self.budget.is_exceeded() {
             (Vec::new(), None)
         } else {
-            (allow, from)
+            (def.allow, def.from)
         };
         let (from, spans, resolved) = self.resolve_from(from.unwrap_or_default());
         let origin = self.report.origin(span);
@@ -234,9 +220,9 @@ impl<'r> NameResolver<'r> {
                     allow,
                     from: Arc::clone(&from),
                     origin: origin.clone(),
-                    why: why.clone(),
-                    owner: owner.clone(),
-                    until,
+                    why: def.why.clone(),
+                    owner: def.owner.clone(),
+                    until: def.until,
                 };
                 AllowItem {
                     declared: Arc::new(declared),
@@ -264,7 +250,7 @@ impl<'r> NameResolver<'r> {
             };
             first_literal.get_or_insert(span);
             // This depends on `allow`, so it is not cached.
-            if let Some(item) = without_family.filter(|_| !any_family) {
+            if let Some(item) = without_family.filter(|_| !def.any_family) {
                 self.report_wrong_family(text, span, is_ipv4, item);
             }
         }
@@ -277,8 +263,8 @@ impl<'r> NameResolver<'r> {
             items,
             sources: resolved.sources.clone(),
             literals,
-            waive: waive.into_iter().map(|id| id.text).collect(),
-            any_family,
+            waive: def.waive.into_iter().map(|id| id.text).collect(),
+            any_family: def.any_family,
         };
         (rule, special)
     }

@@ -65,14 +65,14 @@ impl<T: Clone> NamedLists<T> {
         report: &mut DiagnosticsBuilder,
         mut parse: impl FnMut(&SpannedString, &mut DiagnosticsBuilder) -> Element<T>,
     ) -> Self {
-        let names = definitions.0.keys().cloned();
+        let names = definitions.keys().cloned();
         let mut all = Self {
             kind,
             is_incomplete,
             ids: names.enumerate().map(|(id, name)| (name, id)).collect(),
             lists: Vec::new(),
         };
-        for (span, _) in definitions.0.values() {
+        for (span, _) in definitions.values() {
             all.lists.push(List {
                 span: *span,
                 items: Vec::new(),
@@ -81,7 +81,7 @@ impl<T: Clone> NamedLists<T> {
                 expanded: None,
             });
         }
-        for (id, (_, texts)) in definitions.0.into_values().enumerate() {
+        for (id, (_, texts)) in definitions.into_values().enumerate() {
             for text in texts {
                 match parse(&text, report) {
                     Element::Items(items) => all.lists[id].items.extend(items),

@@ -55,7 +55,7 @@ pub(super) fn is_built_in(id: &str) -> bool {
 /// Every policy by name, and whether it forbids access, so that a rule can have a waiver from it.
 pub(super) fn waivable_policies(defs: &NamedDefinitions<PolicyDef>) -> BTreeMap<String, bool> {
     let built_in = BUILT_IN.iter().map(|id| ((*id).to_owned(), true));
-    let own = defs.0.iter().filter(|(id, _)| !is_built_in(id));
+    let own = defs.iter().filter(|(id, _)| !is_built_in(id));
     let own = own.map(|(id, (_, def))| {
         let forbids = def.only_from.is_some() || def.at_most.is_some();
         (id.clone(), forbids)
@@ -70,7 +70,7 @@ pub(super) fn link(
 ) -> Vec<LinkedPolicy> {
     let mut policies = Vec::new();
     let mut severities = BTreeMap::new();
-    for (id, (span, def)) in defs.0 {
+    for (id, (span, def)) in defs {
         if is_built_in(&id) {
             severities.insert(id, def.severity);
             continue;

@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
-use super::definitions::{BodyDef, Definitions, GroupDef, InstanceDef};
+use super::definitions::{BodyDef, Definitions, GroupDef, InstanceDef, define};
 use super::diagnostic::DiagnosticsBuilder;
 use super::keys;
 use super::partial_id::PartialInstanceId;
@@ -280,8 +280,13 @@ fn read_address_set(
             .error(Code::InvalidName, name.span, message)
             .hint("give the set another name");
     } else if check_definition_name(reader, "an address set", &name) {
-        defs.addresses
-            .define(reader.report, "address set", name, members);
+        define(
+            reader.report,
+            &mut defs.addresses,
+            "address set",
+            name,
+            members,
+        );
     }
 }
 
@@ -305,8 +310,7 @@ fn read_service(
             .error(Code::InvalidName, name.span, message)
             .hint(hint);
     } else if check_definition_name(reader, "a service", &name) {
-        defs.services
-            .define(reader.report, "service", name, members);
+        define(reader.report, &mut defs.services, "service", name, members);
     }
 }
 
@@ -319,7 +323,7 @@ fn read_ruleset(
     if check_definition_name(reader, "a ruleset", &name) {
         let subject = format!("ruleset {}", quote(&name.text));
         let rules = read_rules(reader, value, &subject, RuleKind::Rule);
-        defs.rulesets.define(reader.report, "ruleset", name, rules);
+        define(reader.report, &mut defs.rulesets, "ruleset", name, rules);
     }
 }
 
@@ -368,7 +372,7 @@ fn read_group(
         body,
     };
     if valid {
-        defs.groups.define(reader.report, "group", name, group);
+        define(reader.report, &mut defs.groups, "group", name, group);
     }
 }
 
@@ -440,7 +444,13 @@ fn read_instance(
     };
     let body = read_body(reader, table);
     if valid {
-        defs.instances
-            .define(reader.report, "instance", key, InstanceDef { place, body });
+        let instance = InstanceDef { place, body };
+        define(
+            reader.report,
+            &mut defs.instances,
+            "instance",
+            key,
+            instance,
+        );
     }
 }

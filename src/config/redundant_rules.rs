@@ -91,9 +91,7 @@ struct Search<'a> {
 
 impl<'a> Search<'a> {
     fn tables(&mut self) -> Vec<Table<'a>> {
-        let LinkedConfig {
-            groups, instances, ..
-        } = self.linked;
+        let (groups, instances) = (&self.linked.groups, &self.linked.instances);
         let mut tables = Vec::new();
         for (index, group) in groups.iter().enumerate() {
             let matches_all =

@@ -150,12 +150,8 @@ impl<'a> Resolver<'a> {
         for linked in &self.config.linked.policies {
             let mut policy = linked.policy.clone();
             if let Some(selector) = &linked.selector {
-                let Desired {
-                    instances,
-                    undecided,
-                    ..
-                } = &self.desired;
-                let declared = instances.keys().chain(undecided.keys()).filter(|id| {
+                let declared = self.desired.instances.keys();
+                let declared = declared.chain(self.desired.undecided.keys()).filter(|id| {
                     let instance = self.instances.get(*id);
                     instance.is_some_and(|instance| selector.matches(instance))
                 });

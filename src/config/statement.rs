@@ -108,21 +108,17 @@ impl Scope {
 
     /// Parses `NAME`, `REGION/NAME` or `ACCOUNT/REGION/NAME`, each part a pattern; `None` if one is not valid.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let PartialInstanceId {
-            account,
-            region,
-            name,
-        } = PartialInstanceId::parse(text)?;
+        let id = PartialInstanceId::parse(text)?;
         let glob = |text: Option<String>| match text {
             None => Some(Vec::new()),
             Some(text) => Some(vec![Glob::new(&text).ok()?]),
         };
         let nowhere = Span::new(0, 0..0);
-        let accounts = glob(account)?.into_iter();
+        let accounts = glob(id.account)?.into_iter();
         Some(Self::Selector(Selector {
-            names: glob(Some(name))?,
+            names: glob(Some(id.name))?,
             accounts: accounts.map(|glob| (glob, nowhere)).collect(),
-            regions: glob(region)?,
+            regions: glob(id.region)?,
             tags: Vec::new(),
         }))
     }
@@ -289,12 +285,8 @@ impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let selector = match self {
             Scope::Selector(selector) => selector,
-            Scope::Instance(PartialInstanceId {
-                account,
-                region,
-                name,
-            }) => {
-                let parts = account.iter().chain(region).chain([name]);
+            Scope::Instance(id) => {
+                let parts = id.account.iter().chain(&id.region).chain([&id.name]);
                 let parts: Vec<&str> = parts.map(String::as_str).collect();
                 return write!(f, "is {}", quote(&parts.join("/")));
             }

@@ -27,9 +27,7 @@ impl Config {
 
     /// Every group and every instance table, with the rules in force at this instant.
     pub fn declared(&self, as_of: OffsetDateTime) -> Vec<DeclaredTable> {
-        let LinkedConfig {
-            groups, instances, ..
-        } = &self.linked;
+        let (groups, instances) = (&self.linked.groups, &self.linked.instances);
         let mut rules = TableRules::new(&self.linked, as_of);
         // An instance of a group may be in any other group and have any table.
         let settings = groups.iter().map(|group| &group.settings);

@@ -2,7 +2,7 @@
 //!
 //! Owns the forms of IDs, role ARNs and profile names. Does not accept secrets, which have no key here.
 
-use super::super::definitions::{Account, Definitions};
+use super::super::definitions::{Account, Definitions, define};
 use super::super::keys;
 use super::super::source::quote;
 use super::super::tree::{FileReader, SpannedString, Value};
@@ -27,23 +27,21 @@ pub(super) fn read(
         reader.read_string(value, &format!("`{key}`"))
     };
     let (id, role, profile) = (text("id"), text("role"), text("profile"));
-    let id = match id {
-        Some(id) if is_id(&id.text) => Some(id),
-        Some(id) => {
+    if !table.contains_key("id") {
+        let hint =
+            "add it, as in `id = \"123456789012\"`: nothing is read or written in another account";
+        reader.report_missing(name.span, &format!("{subject} has no `id`"), hint);
+    }
+    let id = id.filter(|id| {
+        let is_valid = is_id(&id.text);
+        if !is_valid {
             let message = format!("{} is not a valid account ID", quote(&id.text));
             reader
                 .error(Code::InvalidValue, id.span, message)
                 .hint("it has twelve digits, in quotes: `aws sts get-caller-identity` shows it");
-            None
         }
-        None => {
-            if !table.contains_key("id") {
-                let hint = "add it, as in `id = \"123456789012\"`: nothing is read or written in another account";
-                reader.report_missing(name.span, &format!("{subject} has no `id`"), hint);
-            }
-            None
-        }
-    };
+        is_valid
+    });
     let role = role.filter(|role| check_role(reader, role, id.as_ref()));
     let profile = profile.filter(|profile| {
         let is_valid = !profile.text.trim().is_empty() && !profile.text.contains(is_unsafe);
@@ -72,8 +70,7 @@ pub(super) fn read(
         regions: regions.unwrap_or_default(),
         profile: profile.map(|profile| profile.text),
     };
-    defs.accounts
-        .define(reader.report, "account", name, account);
+    define(reader.report, &mut defs.accounts, "account", name, account);
 }
 
 /// Whether a text is the ARN of a role of this account; an error if it is not.

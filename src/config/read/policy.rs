@@ -4,7 +4,7 @@
 
 use toml::de::{DeTable, DeValue};
 
-use super::super::definitions::{AtMost, Definitions, PolicyDef, RuleDef, Severity};
+use super::super::definitions::{AtMost, Definitions, PolicyDef, RuleDef, Severity, define};
 use super::super::source::{Span, quote};
 use super::super::tree::{FileReader, SpannedString, Value};
 use super::super::{keys, policy, source_expr};
@@ -60,8 +60,7 @@ fn read_policy(reader: &mut FileReader<'_>, defs: &mut Definitions, value: &Valu
     } else {
         read_custom(reader, table, &id, severity)
     };
-    defs.policies
-        .define(reader.report, "policy", id, definition);
+    define(reader.report, &mut defs.policies, "policy", id, definition);
 }
 
 fn read_built_in(
