@@ -11,6 +11,7 @@ use aws_sdk_lightsail::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_lightsail::operation::RequestId;
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use hyper_util::client::legacy::Error as HyperError;
+use serde_json::Value;
 
 use super::super::{Error, ErrorKind};
 use super::call::ApiCall;
@@ -169,20 +170,12 @@ fn error_response(
     (code, message): (Option<&str>, Option<&str>),
     request_id: Option<&str>,
 ) -> Error {
-    let body = raw
-        .body()
-        .bytes()
-        .and_then(|body| serde_json::from_slice::<serde_json::Value>(body).ok());
-    let member = |name: &str| {
-        body.as_ref()
-            .and_then(|body| body.get(name))
-            .and_then(|text| text.as_str())
-    };
+    let body = raw.body().bytes();
+    let body: Option<Value> = body.and_then(|body| serde_json::from_slice(body).ok());
+    let member = |name: &str| body.as_ref()?.get(name)?.as_str();
+    let found = [code, member("code"), member("__type")];
     let mut codes: Vec<String> = Vec::new();
-    for code in [code, member("code"), member("__type")]
-        .into_iter()
-        .flatten()
-    {
+    for code in found.into_iter().flatten() {
         let code = code.split(':').next().unwrap_or_default();
         let code = code.rsplit('#').next().unwrap_or_default().trim();
         if !code.is_empty() && !codes.iter().any(|known| known == code) {
