@@ -147,7 +147,7 @@ pub(super) struct GroupDef {
 /// `[instances.NAME]`.
 #[derive(Debug)]
 pub(super) struct InstanceDef {
-    pub(super) place: PartialInstanceId,
+    pub(super) id: PartialInstanceId,
     pub(super) body: BodyDef,
 }
 

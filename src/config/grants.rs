@@ -130,16 +130,10 @@ pub(super) fn add_leases(
     }
     let mut desired = Arc::unwrap_or_clone(desired);
     let families = Families::from(&instance.address_type);
-    for Judged {
-        tag,
-        lease,
-        state,
-        reason,
-    } in leases
-    {
-        let origin = Some(Origin::of_tag(tag));
-        let Some(lease) = lease else {
-            let reason = reason.unwrap_or_default();
+    for judged in leases {
+        let origin = Some(Origin::of_tag(judged.tag));
+        let Some(lease) = judged.lease else {
+            let reason = judged.reason.unwrap_or_default();
             let text = format!("this tag is not a valid grant and opens nothing: {reason}");
             desired.notes.push(Note { text, origin });
             continue;
@@ -153,7 +147,7 @@ pub(super) fn add_leases(
         };
         let until = until::format(lease.until);
         let by = &lease.by;
-        let text = match (state, reason) {
+        let text = match (judged.state, judged.reason) {
             (State::Live, _) => {
                 desired.rules.extend(rules());
                 let separator = if lease.why.is_empty() { "" } else { ": " };

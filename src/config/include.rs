@@ -138,18 +138,15 @@ impl Search {
 fn components(pattern: &str) -> Result<Vec<Component<'_>>, HintedError> {
     let component = |name| match name {
         "**" => Ok(Component::AnyDirectories),
-        name if is_pattern(name) => {
-            glob::Pattern::new(name)
-                .map(Component::Pattern)
-                .map_err(|error| {
-                    HintedError::new(format!(
-                        "{} is not a valid pattern: {}",
-                        quote(pattern),
-                        error.msg
-                    ))
-                    .hint("`*` is any text within a name, `**/` any directories")
-                })
-        }
+        name if is_pattern(name) => match glob::Pattern::new(name) {
+            Ok(pattern) => Ok(Component::Pattern(pattern)),
+            Err(error) => {
+                let pattern = quote(pattern);
+                let message = format!("{pattern} is not a valid pattern: {}", error.msg);
+                let hint = "`*` is any text within a name, `**/` any directories";
+                Err(HintedError::new(message).hint(hint))
+            }
+        },
         name => Ok(Component::Name(name)),
     };
     let names = pattern.split('/').filter(|name| !name.is_empty());

@@ -52,12 +52,12 @@ pub(super) fn link(defs: Definitions, report: &mut DiagnosticsBuilder) -> Linked
         let of_grants = defs.grants.iter().filter_map(|def| def.selector.as_ref());
         let selectors = selectors.chain(of_policies).chain(of_grants);
         accounts::check_selectors(&accounts, selectors, report);
-        let ids = instances.values().map(|(span, def)| (*span, &def.place));
+        let ids = instances.values().map(|(span, def)| (*span, &def.id));
         accounts::check_instances(&accounts, ids, report);
         check_region_patterns(&defs.defaults, &accounts, &groups, report);
     }
     let regions = named_regions(&defs.defaults, &groups, &instances);
-    let ids = instances.values().map(|(_, instance)| &instance.place);
+    let ids = instances.values().map(|(_, instance)| &instance.id);
     let sites = accounts::sites(&accounts, &regions, ids);
     let ruleset_names = defs.rulesets.iter();
     let ruleset_names = ruleset_names.map(|(name, (span, _))| (name.clone(), *span));
@@ -87,7 +87,7 @@ pub(super) fn link(defs: Definitions, report: &mut DiagnosticsBuilder) -> Linked
         .map(|(key, (span, def))| InstanceTable {
             key,
             span,
-            id: def.place,
+            id: def.id,
             settings: names.resolve_settings(def.body, span),
         })
         .collect();
@@ -146,7 +146,7 @@ fn named_regions(
     let of_groups = groups
         .flat_map(|(_, group)| &group.selector.regions)
         .filter_map(Glob::literal);
-    let ids = instances.values().map(|(_, instance)| &instance.place);
+    let ids = instances.values().map(|(_, instance)| &instance.id);
     // A region that is named with an account is read only in that account.
     let of_instances = ids
         .filter(|id| id.account.is_none())
@@ -161,7 +161,7 @@ fn name_hints(
     instances: &NamedDefinitions<InstanceDef>,
 ) -> BTreeMap<String, fn(&str) -> String> {
     let instances = instances.values().map(|(_, instance)| {
-        let name = instance.place.name.clone();
+        let name = instance.id.name.clone();
         (name, hints::for_instance_name as fn(&str) -> _)
     });
     let groups = groups.keys();

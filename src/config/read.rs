@@ -413,7 +413,7 @@ fn read_instance(
     value: &Value<'_>,
 ) {
     let subject = format!("instance {}", quote(&key.text));
-    let Some(place) = PartialInstanceId::parse(&key.text) else {
+    let Some(id) = PartialInstanceId::parse(&key.text) else {
         let message = format!(
             "{} has more parts than account, region and name",
             quote(&key.text)
@@ -423,10 +423,10 @@ fn read_instance(
             .hint("write \"name\", \"region/name\" or \"account/region/name\"");
         return;
     };
-    let region = place.region.as_ref();
+    let region = id.region.as_ref();
     let mut valid = region.is_none_or(|region| regions::check(reader.report, region, key.span));
-    if let Err(hint) = names::validate_instance(&place.name) {
-        let message = format!("{} cannot be the name of an instance", quote(&place.name));
+    if let Err(hint) = names::validate_instance(&id.name) {
+        let message = format!("{} cannot be the name of an instance", quote(&id.name));
         reader
             .error(Code::InvalidName, key.span, message)
             .hint(hint);
@@ -444,7 +444,7 @@ fn read_instance(
     };
     let body = read_body(reader, table);
     if valid {
-        let instance = InstanceDef { place, body };
+        let instance = InstanceDef { id, body };
         define(
             reader.report,
             &mut defs.instances,

@@ -99,12 +99,15 @@ fn parse_network(text: &str) -> Result<IpNet, HintedError> {
         );
     }
     let longest: u8 = if ip.is_ipv4() { 32 } else { 128 };
-    let Some(length) = length.map_or(Some(longest), |digits| parse_prefix_length(digits, longest))
-    else {
-        let hint = hints::for_prefix_length(ip, length.unwrap_or_default()).unwrap_or_else(|| {
-            format!("it is a number from 0 to {longest}, without leading zeros, as in `{address}/{longest}`")
-        });
-        return error("has no prefix length that is possible", hint);
+    let length = match length.map(|digits| (digits, parse_prefix_length(digits, longest))) {
+        None => longest,
+        Some((_, Some(length))) => length,
+        Some((digits, None)) => {
+            let hint = hints::for_prefix_length(ip, digits).unwrap_or_else(|| {
+                format!("it is a number from 0 to {longest}, without leading zeros, as in `{address}/{longest}`")
+            });
+            return error("has no prefix length that is possible", hint);
+        }
     };
     let net = IpNet::new_assert(ip, length);
     if net.trunc() != net {

@@ -49,7 +49,7 @@ impl Config {
     /// The IDs of the instances with a table, as far as their account and region are known.
     pub(crate) fn partial_ids(&self) -> Vec<PartialInstanceId> {
         let tables = self.linked.instances.iter();
-        tables.map(|declared| self.place(declared)).collect()
+        tables.map(|table| self.completed_id(table)).collect()
     }
 
     /// Every group and every instance table, with the rules in force at this instant.
@@ -58,9 +58,9 @@ impl Config {
             let scope = Scope::Selector(group.selector.clone());
             (scope, &group.settings)
         });
-        let instances = self.linked.instances.iter().map(|declared| {
-            let scope = Scope::Instance(self.place(declared));
-            (scope, &declared.settings)
+        let instances = self.linked.instances.iter().map(|table| {
+            let scope = Scope::Instance(self.completed_id(table));
+            (scope, &table.settings)
         });
         let mut lines = TableRules::new(&self.linked, as_of);
         let all = groups.chain(instances);
@@ -82,15 +82,13 @@ impl Config {
     }
 
     /// The ID of the instance of a table. A missing account or region is filled in if there is only one.
-    pub(super) fn place(&self, declared: &InstanceTable) -> PartialInstanceId {
+    pub(super) fn completed_id(&self, table: &InstanceTable) -> PartialInstanceId {
         let linked = &self.linked;
-        let mut place = declared.id.clone();
-        place.account = place
-            .account
-            .or_else(|| only(linked.accounts.keys()).cloned());
+        let mut id = table.id.clone();
+        id.account = id.account.or_else(|| only(linked.accounts.keys()).cloned());
         let regions: BTreeSet<&String> = linked.sites.iter().map(|site| &site.region).collect();
-        place.region = place.region.or_else(|| only(regions.into_iter()).cloned());
-        place
+        id.region = id.region.or_else(|| only(regions.into_iter()).cloned());
+        id
     }
 }
 
@@ -102,8 +100,8 @@ fn only<'a>(mut names: impl Iterator<Item = &'a String>) -> Option<&'a String> {
 
 impl Scope {
     /// The instance with this ID.
-    pub(crate) fn of_instance(place: PartialInstanceId) -> Self {
-        Self::Instance(place)
+    pub(crate) fn of_instance(id: PartialInstanceId) -> Self {
+        Self::Instance(id)
     }
 
     /// Parses `NAME`, `REGION/NAME` or `ACCOUNT/REGION/NAME`, each part a pattern; `None` if one is not valid.
@@ -127,7 +125,7 @@ impl Scope {
     pub(crate) fn partial_id(&self) -> Option<&PartialInstanceId> {
         match self {
             Scope::Selector(_) => None,
-            Scope::Instance(place) => Some(place),
+            Scope::Instance(id) => Some(id),
         }
     }
 
@@ -135,7 +133,7 @@ impl Scope {
     pub(crate) fn matches(&self, instance: &Instance) -> bool {
         match self {
             Scope::Selector(selector) => selector.matches(instance),
-            Scope::Instance(place) => place.matches(&instance.id),
+            Scope::Instance(id) => id.matches(&instance.id),
         }
     }
 
@@ -143,7 +141,7 @@ impl Scope {
     pub(crate) fn matches_site(&self, site: &Site) -> bool {
         match self {
             Scope::Selector(selector) => selector.matches_site(site),
-            Scope::Instance(place) => place.may_be_in(site),
+            Scope::Instance(id) => id.may_be_in(site),
         }
     }
 
@@ -151,13 +149,13 @@ impl Scope {
     pub(crate) fn includes(&self, other: &Self) -> bool {
         match (self, other) {
             (Scope::Selector(this), Scope::Selector(other)) => this.includes(other),
-            (Scope::Selector(this), Scope::Instance(place)) => this.always_matches(place),
-            (Scope::Instance(this), Scope::Instance(place)) => {
+            (Scope::Selector(this), Scope::Instance(id)) => this.always_matches(id),
+            (Scope::Instance(this), Scope::Instance(id)) => {
                 let covers =
                     |this: &Option<String>, other: &Option<String>| this.is_none() || this == other;
-                this.name == place.name
-                    && covers(&this.region, &place.region)
-                    && covers(&this.account, &place.account)
+                this.name == id.name
+                    && covers(&this.region, &id.region)
+                    && covers(&this.account, &id.account)
             }
             (Scope::Instance(_), Scope::Selector(_)) => false,
         }
@@ -167,8 +165,8 @@ impl Scope {
     pub(crate) fn excludes(&self, other: &Self) -> bool {
         match (self, other) {
             (Scope::Selector(this), Scope::Selector(other)) => this.excludes(other),
-            (Scope::Selector(selector), Scope::Instance(place))
-            | (Scope::Instance(place), Scope::Selector(selector)) => !selector.may_match(place),
+            (Scope::Selector(selector), Scope::Instance(id))
+            | (Scope::Instance(id), Scope::Selector(selector)) => !selector.may_match(id),
             (Scope::Instance(this), Scope::Instance(other)) => {
                 let apart = |this: &Option<String>, other: &Option<String>| {
                     this.is_some() && other.is_some() && this != other
@@ -187,7 +185,7 @@ impl Scope {
             format!("{texts:?}")
         };
         match self {
-            Scope::Instance(place) => format!("{place:?}"),
+            Scope::Instance(id) => format!("{id:?}"),
             Scope::Selector(selector) => {
                 let tags = selector.tags.iter();
                 let tags: BTreeMap<&str, String> = tags

@@ -64,7 +64,7 @@ impl Config {
         table: &InstanceTable,
         rules: &mut TableRules<'_>,
     ) -> DeclaredTable {
-        let id = self.place(table);
+        let id = self.completed_id(table);
         let (mut certain, mut possible) = (vec![&table.settings], vec![&table.settings]);
         for group in &self.linked.groups {
             possible.extend(group.selector.may_match(&id).then_some(&group.settings));
