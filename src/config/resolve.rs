@@ -48,10 +48,10 @@ struct Resolved {
 
 impl Config {
     /// Resolves the desired state of each of these instances. `listed` are the sites of which `instances` contains every instance;
-    /// without any, the instances are assumed and not listed ([`Listing`]). `as_of` decides which rules are in force.
+    /// without any, the instances are assumed and not listed. `as_of` decides which rules are in force.
     ///
     /// # Errors
-    /// As [`Config::resolve_listed`].
+    /// The problems that depend on the instances, such as groups that disagree.
     pub fn resolve(
         &self,
         instances: &BTreeMap<InstanceId, Instance>,
