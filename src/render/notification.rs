@@ -36,18 +36,9 @@ struct Body<'a> {
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct Summary {
-    in_sync: usize,
-    differing: usize,
-    incomplete: usize,
-    unreadable: usize,
-    undecided: usize,
-    regions_unreadable: usize,
-    undeclared: usize,
-    missing: usize,
-    expiring: usize,
-    violations: usize,
+    #[serde(flatten)]
+    counts: Counts,
     writes: usize,
 }
 
@@ -66,25 +57,13 @@ pub(crate) fn message(run: &Run<'_>, exit_code: u8) -> Message {
     });
     let shard = run.facts.and_then(|facts| facts.shard);
     let shard = shard.map(|shard| shard.to_string());
-    let summary = Counts::of_run(run).map(|counts| Summary {
-        in_sync: counts.in_sync,
-        differing: counts.differing,
-        incomplete: counts.incomplete,
-        unreadable: counts.unreadable,
-        undecided: counts.undecided,
-        regions_unreadable: counts.regions_unreadable,
-        undeclared: counts.undeclared,
-        missing: counts.missing,
-        expiring: counts.expiring,
-        violations: counts.violations.total(),
-        writes,
-    });
+
     let body = Body {
         text: escape_for_chat(&words(run, exit_code, shard.as_deref(), &differing, writes)),
         verb: run.verb,
         exit_code,
         shard,
-        summary,
+        summary: Counts::of_run(run).map(|counts| Summary { counts, writes }),
         differing: differing.into_iter().take(NAMED).collect(),
     };
     Message {
@@ -115,14 +94,11 @@ fn words(
     }
     let _ = write!(text, " Exit code {exit_code}.");
     if !differing.is_empty() {
-        let named: Vec<&str> = differing.iter().take(NAMED).map(String::as_str).collect();
-        let rest = differing.len() - named.len();
-        let more = if rest > 0 {
-            format!(" and {rest} more")
-        } else {
-            String::new()
-        };
-        let _ = write!(text, "\n{}{more}", named.join(", "));
+        let named = &differing[..differing.len().min(NAMED)];
+        let _ = write!(text, "\n{}", named.join(", "));
+        if differing.len() > NAMED {
+            let _ = write!(text, " and {} more", differing.len() - NAMED);
+        }
     }
     text
 }

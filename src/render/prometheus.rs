@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 
+use serde::{Serialize, Serializer};
+
 use super::facts::Calls;
 use super::json::Run;
 use super::words::sanitize;
@@ -40,7 +42,8 @@ pub(crate) struct Metrics<'a> {
 }
 
 /// How many of each there are when the run ends.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Counts {
     /// Instances that mean what is declared.
     pub in_sync: usize,
@@ -60,7 +63,8 @@ pub struct Counts {
     pub missing: usize,
     /// Rules that end soon.
     pub expiring: usize,
-    /// Violations of policies.
+    /// Violations of policies; in JSON their number.
+    #[serde(serialize_with = "Violations::serialize_total")]
     pub violations: Violations,
 }
 
@@ -88,6 +92,10 @@ impl Violations {
     /// How many there are.
     pub fn total(&self) -> usize {
         self.0.values().sum()
+    }
+
+    fn serialize_total<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.total().serialize(serializer)
     }
 }
 
@@ -134,65 +142,51 @@ pub(crate) fn last_success(text: &str) -> Option<i64> {
 
 /// The text.
 pub(crate) fn text(metrics: &Metrics<'_>) -> String {
-    let Metrics {
-        verb,
-        config,
-        shard,
-        counts,
-        calls,
-        seconds,
-        exit_code,
-        now,
-        last_success,
-    } = metrics;
-    let mut labels = vec![("verb", (*verb).to_owned())];
-    labels.extend(config.map(|config| ("config", config.to_owned())));
-    labels.extend(shard.map(|shard| ("shard", shard.to_string())));
+    let mut labels = vec![("verb", metrics.verb.to_owned())];
+    labels.extend(metrics.config.map(|config| ("config", config.to_owned())));
+    labels.extend(metrics.shard.map(|shard| ("shard", shard.to_string())));
     let mut page = Page {
         labels,
         text: String::new(),
     };
-    if let Some(counts) = counts {
+    if let Some(counts) = &metrics.counts {
         page.counts(counts);
     }
     page.header(
         "api_calls",
         "Calls to the service in the last run, by action and answer.",
     );
-    for calls in *calls {
-        let Calls {
-            action,
-            answered,
-            throttled,
-            failed,
-        } = calls;
+    for calls in metrics.calls {
         for (answer, number) in [
-            ("answered", answered),
-            ("throttled", throttled),
-            ("failed", failed),
+            ("answered", calls.answered),
+            ("throttled", calls.throttled),
+            ("failed", calls.failed),
         ] {
-            let labels = [("action", action.as_str()), ("answer", answer)];
+            let labels = [("action", calls.action.as_str()), ("answer", answer)];
             page.sample("api_calls", &labels, number);
         }
     }
-    if let Some(seconds) = seconds {
+    if let Some(seconds) = metrics.seconds {
         page.single(
             "run_duration_seconds",
             "How long the last run took.",
             format!("{seconds:.3}"),
         );
     }
-    page.single("run_exit_code", "The exit code of the last run.", exit_code);
+    page.single(
+        "run_exit_code",
+        "The exit code of the last run.",
+        metrics.exit_code,
+    );
     page.single(
         "last_run_timestamp_seconds",
         "When the last run ended.",
-        now,
+        metrics.now,
     );
     // Both are whole answers: in sync or done, and differs.
-    let success = if matches!(exit_code, 0 | 2) {
-        Some(*now)
-    } else {
-        *last_success
+    let success = match metrics.exit_code {
+        0 | 2 => Some(metrics.now),
+        _ => metrics.last_success,
     };
     if let Some(success) = success {
         page.single(
@@ -213,63 +207,51 @@ struct Page {
 
 impl Page {
     fn counts(&mut self, counts: &Counts) {
-        let Counts {
-            in_sync,
-            differing,
-            incomplete,
-            unreadable,
-            undecided,
-            regions_unreadable,
-            undeclared,
-            missing,
-            expiring,
-            violations,
-        } = counts;
         for (name, help, number) in [
             (
                 "instances_in_sync",
                 "Declared instances whose rules mean what is declared.",
-                in_sync,
+                counts.in_sync,
             ),
             (
                 "instances_differing",
                 "Declared instances whose rules mean something else.",
-                differing,
+                counts.differing,
             ),
             (
                 "instances_incomplete",
                 "Declared instances of which some rules cannot be read for certain.",
-                incomplete,
+                counts.incomplete,
             ),
             (
                 "instances_unreadable",
                 "Declared instances whose rules could not be read.",
-                unreadable,
+                counts.unreadable,
             ),
             (
                 "instances_undecided",
                 "Instances of which it is not known what is declared, since not every region could be listed.",
-                undecided,
+                counts.undecided,
             ),
             (
                 "instances_undeclared",
                 "Instances that exist and that nothing declares.",
-                undeclared,
+                counts.undeclared,
             ),
             (
                 "instances_missing",
                 "Declared instances that do not exist.",
-                missing,
+                counts.missing,
             ),
             (
                 "regions_unreadable",
                 "Regions whose instances could not be listed.",
-                regions_unreadable,
+                counts.regions_unreadable,
             ),
             (
                 "rules_expiring",
                 "Rules of the configuration that end within 14 days.",
-                expiring,
+                counts.expiring,
             ),
         ] {
             self.single(name, help, number);
@@ -277,17 +259,14 @@ impl Page {
         self.header("policy_violations", "Violations of policies, by severity.");
         for severity in [PolicySeverity::Deny, PolicySeverity::Warn] {
             let labels = [("severity", severity.into())];
-            self.sample(
-                "policy_violations",
-                &labels,
-                violations.with_severity(severity),
-            );
+            let number = counts.violations.with_severity(severity);
+            self.sample("policy_violations", &labels, number);
         }
         self.header(
             "policy_violated",
             "Violations of one policy, for each policy that does not hold.",
         );
-        for ((severity, policy), number) in &violations.0 {
+        for ((severity, policy), number) in &counts.violations.0 {
             let labels = [
                 ("severity", (*severity).into()),
                 ("policy", policy.as_str()),
