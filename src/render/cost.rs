@@ -5,7 +5,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::words::{join_and, span, thousands};
+use super::words::{join_and, sanitize, span, thousands};
+use crate::exposure::group_thousands;
 use crate::model::InstanceId;
 use crate::strings;
 
@@ -25,12 +26,8 @@ pub struct Cost {
 pub struct CallsMade {
     /// Such as `GetInstances`.
     pub action: String,
-    /// With what was asked for.
-    pub answered: u64,
-    /// With that it was too much at once.
-    pub throttled: u64,
-    /// With another error, or not at all.
-    pub failed: u64,
+    /// How many, whatever the answer was.
+    pub number: u64,
     /// The least time that the service takes for so many.
     pub least: Duration,
 }
@@ -58,34 +55,24 @@ const NAMES: usize = 10;
 /// will have to wait.
 pub(crate) fn lines(cost: &Cost, to_apply: bool) -> Vec<String> {
     let mut lines = Vec::new();
-    let CallsNeeded {
-        writes,
-        reads,
-        least,
-        share,
-    } = &cost.needed;
-    let waits =
-        (to_apply && *least >= MATTERS) || cost.made.iter().any(|made| made.least >= MATTERS);
-    if waits {
-        let made = cost.made.iter().map(|made| {
-            let number = made.answered + made.throttled + made.failed;
-            format!("{} {}", big(number), made.action)
-        });
+    let needed = &cost.needed;
+    let will_wait = to_apply && needed.least >= MATTERS;
+    if will_wait || cost.made.iter().any(|made| made.least >= MATTERS) {
+        let made = cost.made.iter();
+        let made = made.map(|made| format!("{} {}", group_thousands(made.number), made.action));
         let made: Vec<String> = made.collect();
         if !made.is_empty() {
             lines.push(format!("Asked {}.", join_and(&made)));
         }
     }
-    if to_apply && *least >= MATTERS {
-        let rates = match share {
-            None => "the documented rates".to_owned(),
-            Some(share) => format!("{share} of the documented rates"),
-        };
+    if will_wait {
+        let share = needed.share.as_ref().map(|share| format!("{share} of "));
         lines.push(format!(
-            "Apply needs {} and {}: {} at {rates}.",
-            counted(*writes, "write"),
-            counted(*reads, "read"),
-            span(*least)
+            "Apply needs {} and {}: {} at {}the documented rates.",
+            counted(needed.writes, "write"),
+            counted(needed.reads, "read"),
+            span(needed.least),
+            share.unwrap_or_default()
         ));
     }
     lines
@@ -103,32 +90,23 @@ pub(crate) fn only_listed(cost: &Cost) -> Option<String> {
             thousands(ids.len())
         ));
     }
-    let names: Vec<String> = ids
-        .iter()
-        .map(|id| super::sanitize(&id.to_string()))
-        .collect();
+    let names: Vec<String> = ids.iter().map(|id| sanitize(&id.to_string())).collect();
     Some(format!("seen in bulk only: {}", names.join(", ")))
 }
 
 fn counted(n: u64, one: &str) -> String {
     let number = usize::try_from(n).unwrap_or(usize::MAX);
-    format!("{} {}", thousands(number), strings::plural(number, one))
-}
-
-fn big(n: u64) -> String {
-    thousands(usize::try_from(n).unwrap_or(usize::MAX))
+    format!("{} {}", group_thousands(n), strings::plural(number, one))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn made(action: &str, answered: u64, least: u64) -> CallsMade {
+    fn made(action: &str, number: u64, least: u64) -> CallsMade {
         CallsMade {
             action: action.to_owned(),
-            answered,
-            throttled: 0,
-            failed: 0,
+            number,
             least: Duration::from_secs(least),
         }
     }

@@ -38,9 +38,7 @@ pub(in crate::cli) fn cost(
 pub(in crate::cli) fn calls_made(counts: &CallCounts, rate: Rate) -> Vec<CallsMade> {
     let made = counts.iter().map(|(action, answers)| CallsMade {
         action: action.to_owned(),
-        answered: answers.answered,
-        throttled: answers.throttled,
-        failed: answers.failed,
+        number: answers.total(),
         least: rate.minimum_time(action, answers.total()),
     });
     made.collect()
