@@ -248,7 +248,7 @@ fn group_compared(comparison: &Comparison<'_>, effect: Effect) -> Vec<Group> {
         .iter()
         .filter(|compared| !compared.is_equal())
     {
-        let mut clauses = clauses(compared, comparison.words);
+        let mut clauses = clauses(compared, comparison.names);
         clauses.retain(|clause| clause.effect == effect);
         if clauses.is_empty() {
             continue;

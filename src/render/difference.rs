@@ -11,7 +11,8 @@ use time::OffsetDateTime;
 
 use super::json::{Problem, Run};
 use super::names::{self, Names};
-use super::words::{count, join_and, sanitize};
+use super::text::place;
+use super::words::{count, join_and, nonzero_counts, sanitize, truncate_list};
 use crate::exposure::{
     Compared, ComparedDocument, ComparisonSubject, Direction, DocumentFirewall, Doubtful, Line,
     RuleRef,
@@ -33,15 +34,6 @@ const NAMED: usize = 5;
 /// A sentence holds as many clauses as this; more are a list.
 const CLAUSES: usize = 4;
 
-/// The names in the two documents.
-#[derive(Clone, Copy, Debug)]
-pub struct Vocabulary<'a> {
-    /// The older document's names.
-    pub old: &'a Names,
-    /// The newer document's names.
-    pub new: &'a Names,
-}
-
 /// Everything that a comparison has to say.
 #[derive(Clone, Debug)]
 pub struct Comparison<'a> {
@@ -55,8 +47,8 @@ pub struct Comparison<'a> {
     pub all: &'a [Compared],
     /// The selectors of groups that were compared too; those that differ are among `all`.
     pub groups: usize,
-    /// The names in the documents.
-    pub words: Vocabulary<'a>,
+    /// The names in the older and in the newer document.
+    pub names: [&'a Names; 2],
     /// The uncompared instances, and the warnings.
     pub problems: &'a [Problem],
     /// The notes.
@@ -112,7 +104,7 @@ pub fn text(comparison: &Comparison<'_>) -> String {
         .filter(|compared| compared.is_equal())
         .map(|compared| &compared.subject)
         .collect();
-    let blocks = blocks(all, comparison.words);
+    let blocks = blocks(all, comparison.names);
     if let Some(sentence) = one_sentence(&blocks, equal.len()) {
         return sentence + &undeclared(all);
     }
@@ -143,12 +135,7 @@ pub fn undecided(all: &[Compared]) -> Vec<String> {
         }
     }
     let line = |(what, subjects): (&str, Vec<&ComparisonSubject>)| {
-        let mut names = subject_names(&subjects);
-        if names.len() > NAMED {
-            let more = format!("{} more", names.len() - NAMED);
-            names.truncate(NAMED);
-            names.push(more);
-        }
+        let names = truncate_list(subject_names(&subjects), NAMED);
         format!("{}: not known {}", join_and(&names), sanitize(what))
     };
     open.into_iter().map(line).collect()
@@ -187,59 +174,56 @@ fn undeclared(all: &[Compared]) -> String {
 /// The headline.
 pub(super) fn summary(comparison: &Comparison<'_>) -> String {
     let all = comparison.all;
+    if all.is_empty() && comparison.groups == 0 {
+        return "neither side says anything of an instance that could be compared.".to_owned();
+    }
+    // Instances, and groups.
     let distinct = |is: &dyn Fn(&Compared) -> bool| -> (usize, usize) {
-        let subjects: BTreeSet<&ComparisonSubject> = all
-            .iter()
-            .filter(|compared| is(compared))
-            .map(|compared| &compared.subject)
-            .collect();
-        let every = subjects
-            .iter()
-            .filter(|s| matches!(s, ComparisonSubject::Every(_)));
-        let every = every.count();
-        (subjects.len() - every, every)
+        let counted = all.iter().filter(|compared| is(compared));
+        let subjects: BTreeSet<_> = counted.map(|compared| &compared.subject).collect();
+        let is_group = |s: &&&ComparisonSubject| matches!(s, ComparisonSubject::Every(_));
+        let groups = subjects.iter().filter(is_group).count();
+        (subjects.len() - groups, groups)
     };
-    let counted = |is: &dyn Fn(&Compared) -> bool, word: &str| {
-        let (one, every) = distinct(is);
-        (one + every > 0).then(|| format!("{} {word}", one + every))
+    let number = |is: &dyn Fn(&Compared) -> bool| {
+        let (instances, groups) = distinct(is);
+        instances + groups
     };
-    let directions = [Direction::Wider, Direction::Mixed, Direction::Narrower];
-    let mut parts: Vec<String> = directions
-        .into_iter()
-        .filter_map(|direction| {
-            let is = |compared: &Compared| compared.direction() == Some(direction);
-            counted(&is, &direction.to_string())
-        })
-        .collect();
+    let in_direction = |direction| number(&|compared| compared.direction() == Some(direction));
     let only_declared = |compared: &Compared| {
         compared.direction() == Some(Direction::Equal) && compared.undeclared.is_some()
     };
-    parts.extend(counted(&only_declared, "not declared on one side"));
+    let mut parts = nonzero_counts(&[
+        (in_direction(Direction::Wider), "wider"),
+        (in_direction(Direction::Mixed), "mixed"),
+        (in_direction(Direction::Narrower), "narrower"),
+        (number(&only_declared), "not declared on one side"),
+    ]);
     let certain = !parts.is_empty();
-    parts.extend(counted(&Compared::is_doubtful, "in doubt"));
+    parts.extend(nonzero_counts(&[(
+        number(&Compared::is_doubtful),
+        "in doubt",
+    )]));
     let is_counted: &dyn Fn(&Compared) -> bool = if certain {
         &|compared| !compared.is_equal() && !compared.is_doubtful()
     } else {
         &Compared::is_doubtful
     };
     let ((all_instances, _), (instances, groups)) = (distinct(&|_| true), distinct(is_counted));
-    let mut of_all = vec![(instances, count(all_instances, "instance"))];
-    if comparison.groups > 0 {
-        of_all.push((groups, count(comparison.groups, "group")));
-    }
-    if all.is_empty() && comparison.groups == 0 {
-        return "neither side says anything of an instance that could be compared.".to_owned();
-    }
+    let all_instances = count(all_instances, "instance");
+    let all_groups = count(comparison.groups, "group");
     if parts.is_empty() {
-        let of_all: Vec<String> = of_all.into_iter().map(|(_, all)| all).collect();
-        return format!("no difference in meaning on {}.", join_and(&of_all));
+        let of_all = if comparison.groups > 0 {
+            format!("{all_instances} and {all_groups}")
+        } else {
+            all_instances
+        };
+        return format!("no difference in meaning on {of_all}.");
     }
-    of_all.retain(|(n, _)| *n > 0);
-    let of_all: Vec<String> = of_all
-        .iter()
-        .map(|(n, all)| format!("{n} of {all}"))
-        .collect();
-    let of_all = join_and(&of_all);
+    let of_all = join_and(&nonzero_counts(&[
+        (instances, &format!("of {all_instances}")),
+        (groups, &format!("of {all_groups}")),
+    ]));
     match (certain, instances + groups) {
         (false, _) => format!("{of_all} in doubt."),
         (true, 1) => format!("{of_all} differs: {}.", parts.join(", ")),
@@ -248,11 +232,11 @@ pub(super) fn summary(comparison: &Comparison<'_>) -> String {
 }
 
 /// Sorts by opened access, and then by the names of the first members.
-pub(super) fn blocks<'a>(all: &'a [Compared], words: Vocabulary<'_>) -> Vec<Block<'a>> {
+pub(super) fn blocks<'a>(all: &'a [Compared], names: [&Names; 2]) -> Vec<Block<'a>> {
     let mut alike: BTreeMap<(Option<&str>, Vec<Clause>), Block<'a>> = BTreeMap::new();
     let changes = |c: &&Compared| c.is_doubtful() || !c.diff.is_empty();
     for compared in all.iter().filter(changes) {
-        let clauses = clauses(compared, words);
+        let clauses = clauses(compared, names);
         let condition = compared.condition.as_deref();
         alike
             .entry((condition, clauses.clone()))
@@ -277,7 +261,7 @@ pub(super) fn blocks<'a>(all: &'a [Compared], words: Vocabulary<'_>) -> Vec<Bloc
 }
 
 /// The opened, the closed, and the doubtful access of an instance.
-pub(super) fn clauses(compared: &Compared, Vocabulary { old, new }: Vocabulary<'_>) -> Vec<Clause> {
+pub(super) fn clauses(compared: &Compared, [old, new]: [&Names; 2]) -> Vec<Clause> {
     let lines = compared.diff.lines();
     let mut clauses = side_clauses(&lines.gained, &compared.after, Effect::Opens, [new, old]);
     clauses.extend(side_clauses(
@@ -306,12 +290,12 @@ fn doubt_clause(which: ComparedDocument, doubt: &Doubtful, names: [&Names; 2]) -
     } = doubt;
     let what = match key {
         &Key::ALL => "all protocols".to_owned(),
-        key => names::port_name(&key.to_string(), names),
+        key => names::port_name(&key.to_string(), &names),
     };
     Clause {
         effect: Effect::Doubt,
         ports: vec![what],
-        sources_name: names::source_name(sources, names),
+        sources_name: names::source_name(sources, &names),
         causes: vec![format!(
             "`{}` on the {} side: {}",
             sanitize(entry),
@@ -329,7 +313,7 @@ fn side_clauses(
 ) -> Vec<Clause> {
     let mut merged: Vec<(&Sources, Clause)> = Vec::new();
     for line in lines {
-        let what = names::port_name(&line.what, names);
+        let what = names::port_name(&line.what, &names);
         let causes = causes(line, side);
         let same = merged
             .iter_mut()
@@ -341,7 +325,7 @@ fn side_clauses(
                 Clause {
                     effect,
                     ports: vec![what],
-                    sources_name: names::source_name(&line.sources, names),
+                    sources_name: names::source_name(&line.sources, &names),
                     causes,
                 },
             )),
@@ -363,18 +347,9 @@ fn causes(line: &Line, side: &DocumentFirewall) -> Vec<String> {
         (None, _) if rule.key == Key::ALL && line.what == "all protocols" => None,
         (None, _) => (rule.key.to_string() != line.what).then(|| format!("rule {}", rule.key)),
     };
-    let mut all: Vec<String> = side
-        .causes(line)
-        .into_iter()
-        .filter_map(shown)
-        .filter(|cause| seen.insert(cause.clone()))
-        .collect();
-    if all.len() > CAUSES {
-        let more = format!("{} more", all.len() - CAUSES);
-        all.truncate(CAUSES);
-        all.push(more);
-    }
-    all
+    let mut causes: Vec<String> = side.causes(line).into_iter().filter_map(shown).collect();
+    causes.retain(|cause| seen.insert(cause.clone()));
+    truncate_list(causes, CAUSES)
 }
 
 impl Block<'_> {
@@ -410,19 +385,13 @@ fn sentence(block: &Block<'_>, equal: usize) -> String {
     };
     let mut parts = Vec::new();
     for effect in [Effect::Opens, Effect::Closes] {
-        let clauses: Vec<&Clause> = block
-            .clauses
-            .iter()
-            .filter(|c| c.effect == effect)
-            .collect();
-        for (at, clause) in clauses.iter().enumerate() {
-            let mut part = clause.words();
-            if at + 1 == clauses.len()
-                && let [cause] = &clause.causes[..]
-            {
-                let _ = write!(part, ", by {cause}");
-            }
-            parts.push(part);
+        let clauses = block.clauses.iter().filter(|c| c.effect == effect);
+        parts.extend(clauses.clone().map(Clause::words));
+        // All of them have this cause, or none has one.
+        if let Some([cause]) = clauses.last().map(|clause| &clause.causes[..])
+            && let Some(part) = parts.last_mut()
+        {
+            let _ = write!(part, ", by {cause}");
         }
     }
     let others = match equal {
@@ -499,11 +468,7 @@ fn subject_names(subjects: &[&ComparisonSubject]) -> Vec<String> {
                 if id.region.is_empty() || region_follows {
                     sanitize(&id.name)
                 } else {
-                    format!(
-                        "{} ({})",
-                        sanitize(&id.name),
-                        sanitize(&id.site().to_string())
-                    )
+                    place(id)
                 }
             }
         })

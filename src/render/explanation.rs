@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::names::{self, Names};
-use super::words::sanitize;
+use super::words::{sanitize, to_json, truncate_list};
 use crate::exposure::{Diff, DocumentFirewall, Doubtful, Effective, Line, Reach, RuleRef};
 use crate::model::{InstanceId, Mode, Origin, Site, Sources, Unreadable};
 use crate::plan::StillOpen;
@@ -166,6 +166,13 @@ impl Explanation<'_> {
         side.doubts.iter().flat_map(lines).collect()
     }
 
+    /// The ports and the sources of a line, by their names.
+    pub(super) fn access_text(&self, line: &Line) -> String {
+        let what = names::port_name(&line.what, &[self.names]);
+        let sources = names::source_name(&line.sources, &[self.names]);
+        format!("{what} from {sources}")
+    }
+
     /// What would have to change for all of it to get in. Nobody who asks in general means to let in everybody, or to open
     /// every port: only who names both a source and a service is told how to allow it.
     pub(super) fn change(&self) -> Option<String> {
@@ -268,11 +275,6 @@ fn lines(
     sides: &[&DocumentFirewall],
     rule: &str,
 ) {
-    let names = [explanation.names, explanation.names];
-    let access = |line: &Line| {
-        let what = names::port_name(&line.what, names);
-        format!("{what} from {}", names::source_name(&line.sources, names))
-    };
     for line in explanation.allowed_lines(side) {
         let mut causes: Vec<String> = Vec::new();
         for cause in sides.iter().flat_map(|side| side.causes(&line)) {
@@ -283,16 +285,20 @@ fn lines(
         }
         // The rules of one instance are all told.
         if sides.len() > 1 && causes.len() > PLACES_SHOWN + 1 {
-            let more = causes.split_off(PLACES_SHOWN).len();
-            causes.push(format!("{more} more"));
+            causes = truncate_list(causes, PLACES_SHOWN);
         }
-        let _ = writeln!(text, "    {}, by {}", access(&line), causes.join(", "));
+        let _ = writeln!(
+            text,
+            "    {}, by {}",
+            explanation.access_text(&line),
+            causes.join(", ")
+        );
     }
     for (line, doubt) in explanation.doubtful_lines(side) {
         let _ = writeln!(
             text,
             "    perhaps {}, by `{}`: {}",
-            access(&line),
+            explanation.access_text(&line),
             sanitize(&doubt.entry),
             sanitize(&doubt.why)
         );
@@ -397,23 +403,16 @@ struct RuleCause<'a> {
 }
 
 /// The answer for programs: one document with a final newline.
-///
-/// # Panics
-/// Never: the shape has no map with keys that are not strings.
 pub fn json(answers: &Answers<'_>) -> String {
     let unlisted = answers.unlisted.iter();
-    let document = Document {
+    to_json(&Document {
         from: answers.from,
         to: answers.to,
         instances: answers.all.iter().map(answer).collect(),
         unlisted: unlisted
             .map(|(site, reason)| Unlisted { site, reason })
             .collect(),
-    };
-    let mut text =
-        serde_json::to_string_pretty(&document).expect("strings and numbers are always JSON");
-    text.push('\n');
-    text
+    })
 }
 
 fn answer<'a>(explanation: &'a Explanation<'a>) -> Answer<'a> {

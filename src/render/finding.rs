@@ -99,9 +99,9 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn new(rule: Rule, level: Level, message: String) -> Self {
+    fn new(code: Code, level: Level, message: String) -> Self {
         Self {
-            rule,
+            rule: Rule::Code(code),
             level,
             message,
             details: Vec::new(),
@@ -151,7 +151,7 @@ pub(super) fn others(run: &Run<'_>) -> Vec<Finding> {
         findings.push(Finding {
             hint: near.map(|name| format!("did you mean `{}`?", sanitize(name))),
             location: location_of(&missing.origin),
-            ..Finding::new(Rule::Code(Code::MissingInstance), Level::Error, message)
+            ..Finding::new(Code::MissingInstance, Level::Error, message)
         });
     }
     let results = run.report.map(|report| report.results.as_slice());
@@ -168,7 +168,7 @@ pub(super) fn others(run: &Run<'_>) -> Vec<Finding> {
         );
         findings.push(Finding {
             location: first_line_of(plan, Some(&result.id)),
-            ..Finding::new(Rule::Code(Code::NotApplied), Level::Error, message)
+            ..Finding::new(Code::NotApplied, Level::Error, message)
         });
     }
     findings.sort_by_key(|finding| finding.level);
@@ -181,7 +181,7 @@ pub fn openings(plan: &Plan) -> Vec<Finding> {
         .into_iter()
         .map(|((origin, what, who), on)| {
             let message = format!("opens {what} to {who} on {}", instances(&on));
-            finding_at(Rule::Code(Code::OpensAccess), Level::Note, message, origin)
+            finding_at(Code::OpensAccess, Level::Note, message, origin)
         });
     notes.collect()
 }
@@ -201,13 +201,13 @@ pub fn drift(plan: &Plan) -> Vec<Finding> {
             "live allows more than declared: {line} on {}",
             instances(&on)
         );
-        Finding::new(Rule::Code(Code::LiveAllowsMore), Level::Warning, message)
+        Finding::new(Code::LiveAllowsMore, Level::Warning, message)
     });
     let lacks = opened_lines(plan)
         .into_iter()
         .map(|((origin, what, who), on)| {
             let message = format!("live lacks {what} from {who} on {}", instances(&on));
-            finding_at(Rule::Code(Code::LiveLacks), Level::Note, message, origin)
+            finding_at(Code::LiveLacks, Level::Note, message, origin)
         });
     extra.chain(lacks).collect()
 }
@@ -243,10 +243,10 @@ fn instances(ids: &[&InstanceId]) -> String {
     }
 }
 
-fn finding_at(rule: Rule, level: Level, message: String, origin: &Origin) -> Finding {
+fn finding_at(code: Code, level: Level, message: String, origin: &Origin) -> Finding {
     Finding {
         location: location_of(origin),
-        ..Finding::new(rule, level, message)
+        ..Finding::new(code, level, message)
     }
 }
 
@@ -261,12 +261,8 @@ pub(super) fn opened(compared: &Compared, what: &str, who: &str, origin: &Origin
         on = format!("{on}, {}", sanitize(condition));
     }
     let (what, who) = (sanitize(what), sanitize(who));
-    finding_at(
-        Rule::Code(Code::OpensAccess),
-        Level::Note,
-        format!("opens {what} to {who} on {on}"),
-        origin,
-    )
+    let message = format!("opens {what} to {who} on {on}");
+    finding_at(Code::OpensAccess, Level::Note, message, origin)
 }
 
 /// What the run and the configuration's reader said themselves.
@@ -287,7 +283,7 @@ fn problem_findings(run: &Run<'_>) -> Vec<Finding> {
                     column: problem.column.filter(|column| *column > 0),
                     end: problem.end_line.zip(problem.end_column),
                 }),
-                ..Finding::new(Rule::Code(problem.code), level, sanitize(&problem.message))
+                ..Finding::new(problem.code, level, sanitize(&problem.message))
             }
         })
         .collect()
@@ -295,26 +291,19 @@ fn problem_findings(run: &Run<'_>) -> Vec<Finding> {
 
 /// What a guard refuses.
 fn guard_finding(plan: &Plan, refusal: &Refusal) -> Finding {
-    let Refusal {
-        guard,
-        code,
-        instance,
-        reason,
-        hint,
-    } = refusal;
-    let on = instance.as_ref();
-    let on = on.map_or_else(String::new, |id| format!("{}: ", instance_name(id)));
-    let own = instance.as_ref().and_then(|id| find(plan, id));
-    let way_in = own.filter(|_| *guard == GuardName::Lockout);
+    let id = refusal.instance.as_ref();
+    let on = id.map_or_else(String::new, |id| format!("{}: ", instance_name(id)));
+    let own = id.and_then(|id| find(plan, id));
+    let way_in = own.filter(|_| refusal.guard == GuardName::Lockout);
     Finding {
-        hint: Some(sanitize(hint)),
+        hint: Some(sanitize(&refusal.hint)),
         location: way_in
             .and_then(remote_access_line)
-            .or_else(|| first_line_of(plan, instance.as_ref())),
+            .or_else(|| first_line_of(plan, id)),
         ..Finding::new(
-            Rule::Code(*code),
+            refusal.code,
             Level::Error,
-            format!("{on}{}", sanitize(reason)),
+            format!("{on}{}", sanitize(&refusal.reason)),
         )
     }
 }
@@ -331,7 +320,7 @@ fn refused_finding(instance: &InstancePlan) -> Option<Finding> {
     Some(Finding {
         hint: hint.as_deref().map(sanitize),
         location: line_of(instance),
-        ..Finding::new(Rule::Code(Code::NoSafeWay), Level::Error, message)
+        ..Finding::new(Code::NoSafeWay, Level::Error, message)
     })
 }
 
@@ -347,7 +336,7 @@ fn still_open_findings(instance: &InstancePlan) -> impl Iterator<Item = Finding>
             hint: Some(sanitize(&open.hint)),
             location: causes.next(),
             related: causes.collect(),
-            ..Finding::new(Rule::Code(Code::StillOpen), Level::Error, message)
+            ..Finding::new(Code::StillOpen, Level::Error, message)
         }
     })
 }
@@ -366,7 +355,7 @@ fn unreadable_findings(plan: &Plan) -> Vec<Finding> {
         let message = format!("{what} could not be read: {}", sanitize(&why.reason));
         Finding {
             hint: why.hint.as_deref().map(sanitize),
-            ..Finding::new(Rule::Code(Code::Unreadable), Level::Error, message)
+            ..Finding::new(Code::Unreadable, Level::Error, message)
         }
     });
     let partly = plan.instances.iter().filter_map(|instance| {
@@ -378,7 +367,7 @@ fn unreadable_findings(plan: &Plan) -> Vec<Finding> {
         );
         Some(Finding {
             location: line_of(instance),
-            ..Finding::new(Rule::Code(Code::Unreadable), Level::Error, message)
+            ..Finding::new(Code::Unreadable, Level::Error, message)
         })
     });
     let undecided = plan.undecided.iter().map(|(id, why)| {
@@ -389,7 +378,7 @@ fn unreadable_findings(plan: &Plan) -> Vec<Finding> {
         );
         Finding {
             hint: why.hint.as_deref().map(sanitize),
-            ..Finding::new(Rule::Code(Code::Undecided), Level::Error, message)
+            ..Finding::new(Code::Undecided, Level::Error, message)
         }
     });
     whole.chain(undecided).chain(partly).collect()

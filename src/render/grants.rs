@@ -9,7 +9,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::markdown::escape::code;
-use super::words::{minute, sanitize};
+use super::words::{minute, sanitize, to_json};
 use crate::lease::{Judged, State};
 use crate::model::{InstanceId, Site, Unreadable, instant, pairs};
 
@@ -118,14 +118,8 @@ fn detail_lines(Grant { judged, .. }: &Grant) -> Vec<String> {
 }
 
 /// For machines.
-///
-/// # Panics
-/// Never: strings and numbers are always JSON.
 pub fn json(grants: &Grants) -> String {
-    let mut text =
-        serde_json::to_string_pretty(grants).expect("strings and numbers are always JSON");
-    text.push('\n');
-    text
+    to_json(grants)
 }
 
 /// For a page that people read.

@@ -18,6 +18,7 @@ pub(super) use document::{Document, Reported, ShardEnd, Summary};
 
 use super::cost::Cost;
 use super::facts::{Facts, PlanView};
+use super::words::to_json;
 use crate::model::{Code, InstanceId};
 use crate::plan::{InstanceResult, Plan, Report};
 use crate::policy::{Refusal, Violation};
@@ -132,9 +133,6 @@ impl Problem {
 }
 
 /// The document, indented, with a final newline.
-///
-/// # Panics
-/// Never: the shape has no map with keys that are not strings.
 pub fn document(run: &Run<'_>) -> String {
     let empty = Plan::default();
     let plan = run.plan.unwrap_or(&empty);
@@ -189,8 +187,5 @@ pub fn document(run: &Run<'_>) -> String {
 
 /// A report as text.
 pub(super) fn text(document: &Document<'_>) -> String {
-    let mut text =
-        serde_json::to_string_pretty(document).expect("strings and numbers are always JSON");
-    text.push('\n');
-    text
+    to_json(document)
 }

@@ -60,10 +60,19 @@ pub(crate) fn comment(run: &Run<'_>) -> String {
         Detail::Sums,
         Detail::Counts,
     ];
+    first_that_fits(&details, |detail| render(run, detail))
+}
+
+fn fits(text: &str) -> bool {
+    text.chars().count() <= LIMIT
+}
+
+/// The text at the first level of detail at which it fits, or else at the last one.
+fn first_that_fits(details: &[Detail], render: impl Fn(Detail) -> String) -> String {
     let mut text = String::new();
     for detail in details {
-        text = render(run, detail);
-        if text.chars().count() <= LIMIT {
+        text = render(*detail);
+        if fits(&text) {
             break;
         }
     }

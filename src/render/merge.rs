@@ -225,9 +225,6 @@ fn check_no_instance_twice(parts: &[ShardReport]) -> Result<(), MergeError> {
 pub struct Merged(Document<'static>);
 
 /// The document, indented, with a final newline.
-///
-/// # Panics
-/// Never: the shape has no map with keys that are not strings.
 pub fn json(merged: &Merged) -> String {
     json::text(&merged.0)
 }
@@ -264,9 +261,7 @@ impl Merged {
 
     fn add(&mut self, part: ShardReport) {
         let ShardReport {
-            name: _,
-            shard,
-            document,
+            shard, document, ..
         } = part;
         if let Some(error) = &document.error {
             self.add_error(error.code, format!("shard {shard}: {}", error.message));
@@ -329,11 +324,9 @@ impl Merged {
         });
         all.instances
             .sort_by(|a, b| a.plan.instance.id.cmp(&b.plan.instance.id));
-        all.unreadable.to_mut().sort_by(|a, b| a.0.cmp(&b.0));
-        all.undecided.to_mut().sort_by(|a, b| a.0.cmp(&b.0));
-        all.regions_unreadable
-            .to_mut()
-            .sort_by(|a, b| a.0.cmp(&b.0));
+        sort_by_subject(&mut all.unreadable);
+        sort_by_subject(&mut all.undecided);
+        sort_by_subject(&mut all.regions_unreadable);
         all.not_planned.to_mut().sort();
         all.undeclared.to_mut().sort_by(|a, b| a.id.cmp(&b.id));
         all.seen_in_bulk.sort();
@@ -398,6 +391,10 @@ impl Merged {
 
 fn extend<T: Clone>(all: &mut Cow<'static, [T]>, more: Cow<'static, [T]>) {
     all.to_mut().extend(more.into_owned());
+}
+
+fn sort_by_subject<S: Clone + Ord, T: Clone>(list: &mut Cow<'static, [(S, T)]>) {
+    list.to_mut().sort_by(|a, b| a.0.cmp(&b.0));
 }
 
 /// Keeps the first of those that are alike, of those that are about the whole: instances belong to one shard.

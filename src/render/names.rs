@@ -40,15 +40,13 @@ impl Names {
     }
 
     /// Ports with the name of their service: `tcp/22 (ssh)`.
-    pub(super) fn port_name(&self, what: &str) -> String {
-        match self.services.get(what) {
-            Some(name) => format!("{what} ({})", sanitize(name)),
-            None => what.to_owned(),
-        }
+    fn port_name(&self, what: &str) -> Option<String> {
+        let name = self.services.get(what)?;
+        Some(format!("{what} ({})", sanitize(name)))
     }
 
     /// Sources by the name of a set, where one is exact.
-    pub(super) fn set_name(&self, sources: &Sources) -> Option<String> {
+    fn set_name(&self, sources: &Sources) -> Option<String> {
         let access = Access::from(sources);
         let Access { v4, v6, aliases } = &access;
         let trivial4 = v4.is_empty() || v4.is_all();
@@ -68,11 +66,8 @@ impl Names {
             aliases: std::collections::BTreeSet::new(),
             ..access.clone()
         };
-        let mut also = String::new();
-        for alias in aliases {
-            also.push_str(", ");
-            also.push_str(&sanitize(alias));
-        }
+        let also = aliases.iter().map(|alias| format!(", {}", sanitize(alias)));
+        let also: String = also.collect();
         if let Some(name) = find(&|set| *set == unaliased) {
             return Some(format!("{name} ({count}){also}"));
         }
@@ -99,18 +94,15 @@ impl Names {
 }
 
 /// Sources in words: by a set of the first document that has an exact one, else by networks.
-pub(super) fn source_name(sources: &Sources, names: [&Names; 2]) -> String {
+pub(super) fn source_name(sources: &Sources, names: &[&Names]) -> String {
     let named = names.iter().find_map(|names| names.set_name(sources));
     named.unwrap_or_else(|| sanitize(&format_sources(sources)))
 }
 
 /// A line's ports, by the names of the first document that has one.
-pub(super) fn port_name(what: &str, names: [&Names; 2]) -> String {
-    let found = names.iter().map(|names| names.port_name(what));
-    found
-        .into_iter()
-        .find(|named| named != what)
-        .unwrap_or_else(|| what.to_owned())
+pub(super) fn port_name(what: &str, names: &[&Names]) -> String {
+    let named = names.iter().find_map(|names| names.port_name(what));
+    named.unwrap_or_else(|| what.to_owned())
 }
 
 #[cfg(test)]
@@ -140,7 +132,7 @@ mod tests {
             ],
         );
         let empty = Names::default();
-        let name = |texts: &[&str]| source_name(&list(texts), [&empty, &names]);
+        let name = |texts: &[&str]| source_name(&list(texts), &[&empty, &names]);
         for (texts, words) in [
             (
                 &["203.0.113.0/24", "2001:db8:10::/48"][..],
@@ -163,10 +155,10 @@ mod tests {
             "2001:db8:10::/48",
         ])));
         assert_eq!(
-            source_name(&others.to_sources(Family::V4), [&names, &empty]),
+            source_name(&others.to_sources(Family::V4), &[&names, &empty]),
             "everyone but office"
         );
-        assert_eq!(port_name("tcp/22", [&empty, &names]), "tcp/22 (ssh)");
-        assert_eq!(port_name("tcp/22-23", [&empty, &names]), "tcp/22-23");
+        assert_eq!(port_name("tcp/22", &[&empty, &names]), "tcp/22 (ssh)");
+        assert_eq!(port_name("tcp/22-23", &[&empty, &names]), "tcp/22-23");
     }
 }

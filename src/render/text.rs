@@ -15,13 +15,14 @@ use anstyle::{AnsiColor, Style};
 
 use block::blocks;
 pub(super) use block::severity;
+pub(super) use change::missing_from;
 pub use policy::violations;
 pub(super) use report::outcome;
 pub use report::report;
 
 use super::cost::{self, Cost};
 use super::facts::LastChange;
-use super::words::{count, minute, sanitize};
+use super::words::{count, minute, nonzero_counts, sanitize};
 use crate::model::{InstanceId, Missing, Note, Shard, Undeclared, Unreadable};
 use crate::plan::{InstancePlan, Override, Plan, Verdict};
 use crate::policy::Refusal;
@@ -156,7 +157,7 @@ pub(super) fn summary(plan: &Plan, view: PlanView<'_>) -> String {
         _ if differing == 1 => format!("1 of {of} differs"),
         _ => format!("{differing} of {of} differ"),
     };
-    let rest: Vec<String> = [
+    let rest = nonzero_counts(&[
         (refused, "refused"),
         (
             verdicts(|v| matches!(v, Verdict::Observed)),
@@ -184,11 +185,7 @@ pub(super) fn summary(plan: &Plan, view: PlanView<'_>) -> String {
         ),
         (plan.unplanned.len(), "not part of the plan"),
         (plan.undeclared.len(), "undeclared"),
-    ]
-    .into_iter()
-    .filter(|(n, _)| *n > 0)
-    .map(|(n, what)| format!("{n} {what}"))
-    .collect();
+    ]);
     if rest.is_empty() {
         format!("{head}.")
     } else {
@@ -370,7 +367,7 @@ pub(super) fn places<'a>(ids: impl Iterator<Item = &'a InstanceId>) -> Vec<Strin
 }
 
 /// `web-1 (eu-central-1)`.
-fn place(id: &InstanceId) -> String {
+pub(super) fn place(id: &InstanceId) -> String {
     format!(
         "{} ({})",
         sanitize(&id.name),

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -32,24 +33,36 @@ pub(super) fn source_words(sources: &Sources) -> Vec<String> {
         (false, true) => Some("anywhere-v6"),
         (false, false) => None,
     };
-    let nets4 = sources
-        .ipv4()
-        .iter()
-        .filter(|net| **net != V4_ANYWHERE)
-        .map(ToString::to_string);
-    let nets6 = sources
-        .ipv6()
-        .iter()
-        .filter(|net| **net != V6_ANYWHERE)
-        .map(ToString::to_string);
-    let aliases = sources.aliases().iter().map(|alias| sanitize(alias));
-    world
-        .map(str::to_owned)
-        .into_iter()
-        .chain(nets4)
-        .chain(nets6)
-        .chain(aliases)
-        .collect()
+    let nets4 = sources.ipv4().iter().filter(|net| **net != V4_ANYWHERE);
+    let nets6 = sources.ipv6().iter().filter(|net| **net != V6_ANYWHERE);
+    let mut words: Vec<String> = world.into_iter().map(str::to_owned).collect();
+    words.extend(nets4.map(ToString::to_string));
+    words.extend(nets6.map(ToString::to_string));
+    words.extend(sources.aliases().iter().map(|alias| sanitize(alias)));
+    words
+}
+
+/// At most this many texts; the number of the others is the last one.
+pub(super) fn truncate_list(mut texts: Vec<String>, most: usize) -> Vec<String> {
+    if texts.len() > most {
+        let more = texts.len() - most;
+        texts.truncate(most);
+        texts.push(format!("{more} more"));
+    }
+    texts
+}
+
+/// `2 refused`, `1 missing`: the counts that are not zero.
+pub(super) fn nonzero_counts(counts: &[(usize, &str)]) -> Vec<String> {
+    let nonzero = counts.iter().filter(|(n, _)| *n > 0);
+    nonzero.map(|(n, what)| format!("{n} {what}")).collect()
+}
+
+/// A document, indented, with a final newline.
+pub(super) fn to_json(document: &impl Serialize) -> String {
+    let text = serde_json::to_string_pretty(document);
+    // No shape has a map with keys that are not strings.
+    text.expect("strings and numbers are always JSON") + "\n"
 }
 
 /// `a`, `a and b`, `a, b and c`.
@@ -83,16 +96,6 @@ pub fn span(time: Duration) -> String {
     }
 }
 
-/// An instant, to the second, UTC.
-pub(super) fn instant(at: OffsetDateTime) -> String {
-    let at = at
-        .to_offset(time::UtcOffset::UTC)
-        .replace_nanosecond(0)
-        .unwrap_or(at);
-    at.format(&Rfc3339)
-        .unwrap_or_else(|_| at.unix_timestamp().to_string())
-}
-
 /// An instant for people, to the minute: `2026-11-20 10:03 UTC`.
 pub(super) fn minute(at: OffsetDateTime) -> String {
     let at = at.to_offset(time::UtcOffset::UTC);
@@ -102,18 +105,13 @@ pub(super) fn minute(at: OffsetDateTime) -> String {
 /// The last day on which something with this end was still wanted, or the instant where that is no midnight.
 pub(super) fn until(end: OffsetDateTime) -> String {
     let end = end.to_offset(time::UtcOffset::UTC);
-    match (end.time() == time::Time::MIDNIGHT)
-        .then(|| end.date().previous_day())
-        .flatten()
-    {
-        Some(day) => format!(
-            "{:04}-{:02}-{:02}",
-            day.year(),
-            u8::from(day.month()),
-            day.day()
-        ),
-        None => instant(end),
+    let last_day = end.date().previous_day();
+    if let Some(day) = last_day.filter(|_| end.time() == time::Time::MIDNIGHT) {
+        return day.to_string();
     }
+    let end = end.replace_nanosecond(0).unwrap_or(end);
+    end.format(&Rfc3339)
+        .unwrap_or_else(|_| end.unix_timestamp().to_string())
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ use crate::exposure::{Compared, ComparedDocument, DocumentFirewall};
 use crate::inventory::Inventory;
 use crate::model::{Code, Family, InstanceId, LiveFirewall, Site};
 use crate::plan::Plan;
-use crate::render::difference::{self, Comparison, Vocabulary};
+use crate::render::difference::{self, Comparison};
 use crate::render::{self, Names, json, sanitize};
 
 #[derive(Args, Debug)]
@@ -87,10 +87,7 @@ impl DiffResult {
             documents: [&args.old, &args.new],
             all: &self.all,
             groups: self.groups,
-            words: Vocabulary {
-                old: &self.names[0],
-                new: &self.names[1],
-            },
+            names: self.names.each_ref(),
             problems: &self.problems,
             notes: &self.notes,
         };

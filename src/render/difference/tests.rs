@@ -30,10 +30,7 @@ fn shown(before: &Firewall, after: &Firewall) -> String {
         documents: ["old.toml", "new.toml"],
         all: &[compared],
         groups: 0,
-        words: Vocabulary {
-            old: &names,
-            new: &names,
-        },
+        names: [&names, &names],
         problems: &[],
         notes: &BTreeSet::new(),
     };

@@ -8,7 +8,7 @@ use super::{Finding, Level, Location, Rule, instance_name, location_of};
 use crate::exposure::{ComparisonSubject, Diff, Exposed, Line};
 use crate::model::{Origin, PolicySeverity};
 use crate::policy::{Occurrence, Subject, Violation, ViolationKind};
-use crate::render::words::sanitize;
+use crate::render::words::{sanitize, truncate_list};
 
 /// Instances that a message names; the machine-readable reports have all of them.
 const NAMED: usize = 8;
@@ -36,31 +36,18 @@ pub(in crate::render) fn group_violations(violations: &[Violation]) -> Vec<Viola
     let mut known: BTreeMap<GroupKey<'_>, usize> = BTreeMap::new();
     let mut all: Vec<ViolationGroup<'_>> = Vec::new();
     for violation in violations {
-        let Violation {
-            policy,
-            code: _,
-            severity,
-            occurrence,
-            subject,
-            reason,
-            witness: _,
-            kind,
-            access,
-            lines,
-            declared: _,
-            hint,
-        } = violation;
-        let same = (
-            (policy.as_str(), *severity, *occurrence, *kind),
-            (reason.as_str(), hint.as_str()),
-            (&access[..], &lines[..]),
+        let v = violation;
+        let key = (
+            (v.policy.as_str(), v.severity, v.occurrence, v.kind),
+            (v.reason.as_str(), v.hint.as_str()),
+            (&v.access[..], &v.lines[..]),
         );
-        let at = *known.entry(same).or_insert_with(|| {
+        let at = *known.entry(key).or_insert_with(|| {
             let on = Vec::new();
             all.push(ViolationGroup { violation, on });
             all.len() - 1
         });
-        all[at].on.push(subject);
+        all[at].on.push(&violation.subject);
     }
     all
 }
@@ -122,15 +109,7 @@ impl ViolationGroup<'_> {
             .collect();
         let location = (!places.is_empty()).then(|| places.remove(0));
         let (policy, reason) = (sanitize(policy), sanitize(reason));
-        let mut on: Vec<String> = self
-            .on
-            .iter()
-            .take(NAMED)
-            .map(|on| subject_name(on))
-            .collect();
-        if self.on.len() > NAMED {
-            on.push(format!("{} more", self.on.len() - NAMED));
-        }
+        let on = self.on.iter().map(|on| subject_name(on)).collect();
         Finding {
             rule: Rule::Policy(policy.clone()),
             level: level(self.violation),
@@ -138,7 +117,7 @@ impl ViolationGroup<'_> {
                 "{} policy `{policy}` ({}) on {}: {reason}",
                 violation_prefix(self.violation),
                 occurrence(self.violation.occurrence),
-                on.join(", ")
+                truncate_list(on, NAMED).join(", ")
             ),
             details: self.access(SHOWN),
             hint: Some(sanitize(hint)),
@@ -151,18 +130,18 @@ impl ViolationGroup<'_> {
 
     /// Where, as groups of instances name it.
     pub(in crate::render) fn subjects(&self) -> Vec<ComparisonSubject> {
-        let on = self.on.iter().map(|on| match on {
+        let subject = |on: &&Subject| match on {
             Subject::Instance(id) => ComparisonSubject::Instance(id.clone()),
             Subject::Table(_) => ComparisonSubject::Every(subject_name(on)),
-        });
-        on.collect()
+        };
+        self.on.iter().map(subject).collect()
     }
 
     /// The forbidden or missing access, in a limited number of lines.
     pub(in crate::render) fn access(&self, most: usize) -> Vec<String> {
         let diff = Diff {
             gained: self.violation.access.clone(),
-            lost: Vec::new(),
+            ..Diff::default()
         };
         let lines = diff.lines().gained;
         let verb = self.violation.kind.state();

@@ -13,7 +13,7 @@ use crate::model::{InstanceId, Key, LiveFirewall, Note};
 use crate::plan::{Call, Cause, CauseKind, Change, InstancePlan, InstanceResult, Plan, Verdict};
 use crate::policy::Subject;
 use crate::render::json::Run;
-use crate::render::text::group_notes;
+use crate::render::text::{group_notes, missing_from};
 use crate::render::words::{count, key, sanitize, source_words, until};
 
 /// A row for each instance of a plan.
@@ -132,23 +132,14 @@ fn rules(plan: &InstancePlan, labels: DiffLabels) -> Markup {
 
 fn rule(change: &Change, labels: DiffLabels) -> Markup {
     let (before, after) = (source_words(&change.before), source_words(&change.after));
-    let beyond = |these: &[String], those: &[String]| -> Vec<String> {
-        these
-            .iter()
-            .filter(|word| !those.contains(word))
-            .cloned()
-            .collect()
-    };
-    let both: Vec<String> = before
-        .iter()
-        .filter(|word| after.contains(word))
-        .cloned()
-        .collect();
+    let (gained, lost) = (missing_from(&before, &after), missing_from(&after, &before));
+    let mut both = before;
+    both.retain(|word| after.contains(word));
     html! {
         tr {
             th scope="row" { (key(change.key)) }
             td {
-                @for (way, words) in labels.directions(beyond(&after, &before), beyond(&before, &after)) {
+                @for (way, words) in labels.directions(gained, lost) {
                     @if !words.is_empty() {
                         span.source.(way.weight.class()) { (way.mark) (words.join(", ")) }
                     }
@@ -207,24 +198,13 @@ fn notes(notes: &[Note]) -> Markup {
 
 /// The undeclared instances, and the notes about all instances.
 pub(super) fn rest(plan: &Plan) -> Markup {
-    let named = |ids: Vec<&InstanceId>| -> Vec<ComparisonSubject> {
-        ids.into_iter()
-            .cloned()
-            .map(ComparisonSubject::Instance)
-            .collect()
-    };
-    let undeclared = named(
-        plan.undeclared
-            .iter()
-            .map(|undeclared| &undeclared.id)
-            .collect(),
-    );
-    let unplanned = named(plan.unplanned.iter().collect());
+    let undeclared = plan.undeclared.iter().map(|undeclared| &undeclared.id);
     html! {
-        @for (id, title, all) in [
-            ("undeclared", "Not in the configuration", undeclared),
-            ("unplanned", "Not part of the plan", unplanned),
+        @for (id, title, ids) in [
+            ("undeclared", "Not in the configuration", undeclared.collect::<Vec<_>>()),
+            ("unplanned", "Not part of the plan", plan.unplanned.iter().collect()),
         ] {
+            @let all: Vec<_> = ids.into_iter().cloned().map(ComparisonSubject::Instance).collect();
             @if !all.is_empty() {
                 section aria-labelledby=(id) {
                     h2 id=(id) { (title) " " small { (count(all.len(), "instance")) } }

@@ -96,7 +96,7 @@ fn row(compared: &Compared) -> Row<'_> {
 }
 
 fn inside(compared: &Compared, comparison: &Comparison<'_>) -> Markup {
-    let clauses = clauses(compared, comparison.words);
+    let clauses = clauses(compared, comparison.names);
     html! {
         @for what in &compared.undecided { p { "Not known: " (prose(what)) "." } }
         @if let Some(which) = compared.undeclared {

@@ -10,7 +10,7 @@ use crate::model::arbitrary::Universe;
 use crate::model::{Code, Family, is_unsafe};
 use crate::plan::arbitrary::plans;
 use crate::render::Names;
-use crate::render::difference::{Comparison, Vocabulary};
+use crate::render::difference::Comparison;
 use crate::render::json::Problem;
 use crate::render::words::count;
 
@@ -104,7 +104,7 @@ proptest! {
             documents: ["old.toml", "new.toml"],
             all: &all,
             groups: 0,
-            words: Vocabulary { old: &names, new: &names },
+            names: [&names, &names],
             problems: &[],
             notes: &notes,
         };

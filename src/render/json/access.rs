@@ -12,6 +12,7 @@
 use serde::Serialize;
 
 use crate::exposure::{Compared, ComparedDocument, ComparisonSubject, Doubtful, Exposed};
+use crate::render::words::to_json;
 
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -55,9 +56,6 @@ struct DoubtDoc<'a> {
 }
 
 /// The document, indented, with a final newline. A name or a region that is not known is `null`.
-///
-/// # Panics
-/// Never: the shape has no map with keys that are not strings.
 pub fn comparison(all: &[Compared], grants: &[String]) -> String {
     let instances = all
         .iter()
@@ -85,10 +83,7 @@ pub fn comparison(all: &[Compared], grants: &[String]) -> String {
             }
         })
         .collect();
-    let mut text = serde_json::to_string_pretty(&ComparisonDoc { instances, grants })
-        .expect("strings and numbers are always JSON");
-    text.push('\n');
-    text
+    to_json(&ComparisonDoc { instances, grants })
 }
 
 fn doubt<'a>(which: ComparedDocument, doubt: &'a Doubtful, compared: &Compared) -> DoubtDoc<'a> {

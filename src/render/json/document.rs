@@ -212,37 +212,21 @@ impl Summary {
 
     /// The numbers, by what they count.
     pub(in crate::render) fn numbers(&self) -> [(&'static str, usize); 14] {
-        let Self {
-            declared,
-            in_sync,
-            to_change,
-            observed,
-            refused,
-            still_open,
-            incomplete,
-            unreadable,
-            undecided,
-            missing,
-            not_planned,
-            undeclared,
-            calls,
-            writes,
-        } = *self;
         [
-            ("declared", declared),
-            ("in sync", in_sync),
-            ("to change", to_change),
-            ("observed", observed),
-            ("refused", refused),
-            ("still open", still_open),
-            ("not fully readable", incomplete),
-            ("unreadable", unreadable),
-            ("undecided", undecided),
-            ("missing", missing),
-            ("not part of the plan", not_planned),
-            ("undeclared", undeclared),
-            ("calls", calls),
-            ("writes", writes.unwrap_or(0)),
+            ("declared", self.declared),
+            ("in sync", self.in_sync),
+            ("to change", self.to_change),
+            ("observed", self.observed),
+            ("refused", self.refused),
+            ("still open", self.still_open),
+            ("not fully readable", self.incomplete),
+            ("unreadable", self.unreadable),
+            ("undecided", self.undecided),
+            ("missing", self.missing),
+            ("not part of the plan", self.not_planned),
+            ("undeclared", self.undeclared),
+            ("calls", self.calls),
+            ("writes", self.writes.unwrap_or(0)),
         ]
     }
 }

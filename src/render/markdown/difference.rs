@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use super::access::{names, parts};
 use super::escape::prose;
-use super::{Detail, LIMIT, NAMED, SHORTENED, folded, write_findings};
+use super::{Detail, NAMED, SHORTENED, first_that_fits, fits, folded, write_findings};
 use crate::exposure::{ComparedDocument, ComparisonSubject};
 use crate::render::access::{Part, is_everyone, of_comparison, subjects};
 use crate::render::difference::{Comparison, blocks, one_sentence, summary};
@@ -18,24 +18,17 @@ use crate::render::words::count;
 /// The comment. Its first line is a mark that a bot knows its own comment by.
 pub(crate) fn difference(comparison: &Comparison<'_>) -> String {
     let sentence = sentence_comment(comparison);
-    if let Some(text) = sentence.filter(|text| text.chars().count() <= LIMIT) {
+    if let Some(text) = sentence.filter(|text| fits(text)) {
         return text;
     }
     let parts = of_comparison(comparison);
     let details = [Detail::All, Detail::Short, Detail::Sums, Detail::Counts];
-    let mut text = String::new();
-    for detail in details {
-        text = render(comparison, &parts, detail);
-        if text.chars().count() <= LIMIT {
-            break;
-        }
-    }
-    text
+    first_that_fits(&details, |detail| render(comparison, &parts, detail))
 }
 
 fn sentence_comment(comparison: &Comparison<'_>) -> Option<String> {
     let equal = comparison.all.iter().filter(|c| c.is_equal()).count();
-    let blocks = blocks(comparison.all, comparison.words);
+    let blocks = blocks(comparison.all, comparison.names);
     if blocks.iter().any(|block| block.members.len() > NAMED) {
         return None;
     }

@@ -6,10 +6,10 @@
 use std::fmt::Write as _;
 
 use super::escape::{code, prose};
-use super::{LIMIT, SHORTENED, truncate};
-use crate::exposure::{DocumentFirewall, Line};
+use super::{SHORTENED, fits, truncate};
+use crate::exposure::{DocumentFirewall, Line, RuleRef};
 use crate::render::explanation::{Explanation, cause_text};
-use crate::render::names;
+use crate::render::words::truncate_list;
 
 /// Lines of each state, and characters of each line, where the whole answer is too long.
 const FEW: (usize, usize) = (10, 200);
@@ -20,7 +20,7 @@ const CAUSES: usize = 5;
 /// The comment. Its first line is a mark that a bot knows its own comment by.
 pub(crate) fn explanation(explanation: &Explanation<'_>) -> String {
     let text = render(explanation, (usize::MAX, usize::MAX));
-    if text.chars().count() <= LIMIT {
+    if fits(&text) {
         return text;
     }
     render(explanation, FEW) + "\n" + SHORTENED
@@ -77,27 +77,16 @@ fn lines(
     rule: &str,
     (most, longest): (usize, usize),
 ) {
-    let names = [explanation.names, explanation.names];
-    let access = |line: &Line| {
-        let what = names::port_name(&line.what, names);
-        let text = format!("{what} from {}", names::source_name(&line.sources, names));
-        code(&truncate(&text, longest))
-    };
+    let access = |line: &Line| code(&truncate(&explanation.access_text(line), longest));
     let (all, perhaps) = (
         explanation.allowed_lines(side),
         explanation.doubtful_lines(side),
     );
     for line in all.iter().take(most) {
-        let causes = side.causes(line);
-        let mut words: Vec<String> = causes
-            .iter()
-            .take(CAUSES)
-            .map(|cause| code(&truncate(&cause_text(cause, rule), longest)))
-            .collect();
-        if causes.len() > CAUSES {
-            words.push(format!("{} more", causes.len() - CAUSES));
-        }
-        let _ = writeln!(out, "  - {}, by {}", access(line), words.join(", "));
+        let cause = |cause: &RuleRef| code(&truncate(&cause_text(cause, rule), longest));
+        let causes = side.causes(line).into_iter().map(cause).collect();
+        let causes = truncate_list(causes, CAUSES).join(", ");
+        let _ = writeln!(out, "  - {}, by {causes}", access(line));
     }
     let left = most.saturating_sub(all.len());
     for (line, doubt) in perhaps.iter().take(left) {

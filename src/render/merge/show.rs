@@ -11,7 +11,7 @@ use crate::model::InstanceId;
 use crate::plan::Status;
 use crate::render::json::{Document, Severity};
 use crate::render::markdown::escape::{code, prose};
-use crate::render::words::{count, sanitize};
+use crate::render::words::{count, nonzero_counts, sanitize};
 
 /// Names in one list of a comment, which has a limit.
 const NAMED: usize = 100;
@@ -23,10 +23,9 @@ pub fn text(Merged(merged): &Merged) -> String {
         let _ = writeln!(text, "{}", sanitize(&line));
     }
     for (label, lines) in lists(merged) {
-        let label = format!("{label}: ");
         let names: Vec<String> = lines.iter().map(|line| sanitize(line)).collect();
         if !names.is_empty() {
-            let _ = writeln!(text, "{label}{}", names.join(", "));
+            let _ = writeln!(text, "{label}: {}", names.join(", "));
         }
     }
     let _ = writeln!(text, "{}", headline(merged));
@@ -88,12 +87,9 @@ fn headline(merged: &Document<'_>) -> String {
         };
         parts.push(format!("{} {differ}", differing.len()));
     }
-    for (names, what) in [(changed, "changed"), (failed, "failed")] {
-        if !names.is_empty() {
-            parts.push(format!("{} {what}", names.len()));
-        }
-    }
-    for (number, what) in [
+    parts.extend(nonzero_counts(&[
+        (changed.len(), "changed"),
+        (failed.len(), "failed"),
         (summary.refused, "refused"),
         (summary.still_open, "still open through other rules"),
         (summary.missing, "missing"),
@@ -102,11 +98,7 @@ fn headline(merged: &Document<'_>) -> String {
         (summary.incomplete, "not fully readable"),
         (summary.not_planned, "not part of the plan"),
         (summary.undeclared, "undeclared"),
-    ] {
-        if number > 0 {
-            parts.push(format!("{number} {what}"));
-        }
-    }
+    ]));
     if let Some(writes) = summary.writes {
         parts.push(count(writes, "write"));
     }

@@ -83,7 +83,7 @@ pub(super) fn difference_lines(text: &mut String, changes: &[Changed<'_>], width
 }
 
 /// These words that are not among those.
-fn missing_from(those: &[String], these: &[String]) -> Vec<String> {
+pub(in crate::render) fn missing_from(those: &[String], these: &[String]) -> Vec<String> {
     let absent = these.iter().filter(|word| !those.contains(word));
     absent.cloned().collect()
 }

@@ -9,7 +9,7 @@ use anstyle::Style;
 
 use super::{BOLD, CHANGE, GAIN, LOSS, places};
 use crate::plan::{InstanceResult, Outcome, Plan, Report, Verdict};
-use crate::render::words::{count, sanitize};
+use crate::render::words::{count, nonzero_counts, sanitize};
 
 /// The results of every instance with calls, and a summary line.
 pub fn report(report: &Report, plan: &Plan) -> String {
@@ -52,18 +52,12 @@ pub(in crate::render) fn outcome(report: &Report, plan: &Plan) -> String {
         },
         format!("{in_sync} in sync before"),
     ];
-    if already > 0 {
-        parts.push(format!("{already} already applied"));
-    }
-    if reverted > 0 {
-        parts.push(format!("{reverted} put back"));
-    }
-    if !plan.unplanned.is_empty() {
-        parts.push(format!("{} not part of the plan", plan.unplanned.len()));
-    }
-    if not_started > 0 {
-        parts.push(format!("{not_started} not started"));
-    }
+    parts.extend(nonzero_counts(&[
+        (already, "already applied"),
+        (reverted, "put back"),
+        (plan.unplanned.len(), "not part of the plan"),
+        (not_started, "not started"),
+    ]));
     let cut = if report.interrupted {
         " (interrupted)"
     } else {

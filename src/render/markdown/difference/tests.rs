@@ -11,8 +11,8 @@ use crate::model::{Code, Family};
 use crate::plan::Plan;
 use crate::plan::arbitrary::plans;
 use crate::render::Names;
-use crate::render::difference::Vocabulary;
 use crate::render::json::Problem;
+use crate::render::markdown::LIMIT;
 use crate::render::markdown::escape::code;
 
 /// Every instance of the plan before and after it, again and again under other names.
@@ -40,10 +40,7 @@ fn with<T>(all: &[Compared], problems: &[Problem], ask: impl FnOnce(&Comparison<
         documents: ["old.toml", "new.toml"],
         all,
         groups: 0,
-        words: Vocabulary {
-            old: &names,
-            new: &names,
-        },
+        names: [&names, &names],
         problems,
         notes: &BTreeSet::new(),
     })
