@@ -123,13 +123,13 @@ pub(super) fn subjects<'a>(all: impl Iterator<Item = &'a ComparisonSubject>) -> 
 
 /// The parts of a plan or of drift, the most important first; none is empty.
 pub(super) fn of_plan(plan: &Plan, view: PlanView<'_>) -> Vec<Part> {
-    let gained = |instance: &InstancePlan| only_gained(&instance.exposure.gained);
-    let lost = |instance: &InstancePlan| only_gained(&instance.exposure.lost);
+    let gained = |instance: &InstancePlan| instance.exposure.gained.clone();
+    let lost = |instance: &InstancePlan| instance.exposure.lost.clone();
     let in_doubt = |instance: &InstancePlan| {
         if instance.before.is_certain() {
-            return Diff::default();
+            return Vec::new();
         }
-        Diff::gaining(&instance.reach_before().doubt(), instance.family())
+        instance.reach_before().doubt().boxes(instance.family())
     };
     let (gains, loses) = match view {
         PlanView::Plan => (OPENS, CLOSES),
@@ -172,27 +172,36 @@ impl SectionWords {
 }
 
 impl Part {
-    /// A part of a plan with the access that `told` returns for each instance.
-    fn from_plan(plan: &Plan, words: SectionWords, told: &dyn Fn(&InstancePlan) -> Diff) -> Self {
+    /// A part of a plan with the access that `access` returns for each instance.
+    fn from_plan(
+        plan: &Plan,
+        words: SectionWords,
+        access: &dyn Fn(&InstancePlan) -> Vec<Exposed>,
+    ) -> Self {
         let mut alike: BTreeMap<(Vec<String>, Option<&str>), Vec<&InstancePlan>> = BTreeMap::new();
         for instance in &plan.instances {
-            let lines = told(instance).lines().gained;
+            let diff = Diff {
+                gained: access(instance),
+                ..Diff::default()
+            };
+            let lines = diff.lines().gained;
             let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
             if !lines.is_empty() {
-                let same = alike
-                    .entry((lines, unwritten_reason(instance)))
-                    .or_default();
-                same.push(instance);
+                let key = (lines, unwritten_reason(instance));
+                alike.entry(key).or_default().push(instance);
             }
         }
         let mut alike: Vec<_> = alike.into_iter().collect();
-        alike.sort_by_cached_key(|(_, instances)| Reverse(severity(&told(instances[0]))));
+        alike.sort_by_cached_key(|(_, instances)| Reverse(severity(&access(instances[0]))));
         let group = |((lines, aside), instances): (_, Vec<&InstancePlan>)| Group {
             causes: match words.cause_heading {
                 Some(_) => declared_causes(&instances),
                 None => Vec::new(),
             },
-            members: instances.iter().copied().map(subject).collect(),
+            members: instances
+                .iter()
+                .map(|plan| ComparisonSubject::Instance(plan.instance.id.clone()))
+                .collect(),
             aside: Option::<&str>::map(aside, str::to_owned),
             lines,
         };
@@ -200,17 +209,6 @@ impl Part {
             words,
             groups: alike.into_iter().map(group).collect(),
         }
-    }
-}
-
-fn subject(instance: &InstancePlan) -> ComparisonSubject {
-    ComparisonSubject::Instance(instance.instance.id.clone())
-}
-
-fn only_gained(boxes: &[Exposed]) -> Diff {
-    Diff {
-        gained: boxes.to_vec(),
-        lost: Vec::new(),
     }
 }
 

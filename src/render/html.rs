@@ -18,12 +18,12 @@ use std::cmp::Reverse;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 pub(crate) use difference::difference;
-use head::Head;
+use head::{Fact, Head};
 use matrix::Instances;
 use maud::{DOCTYPE, Markup, PreEscaped, Render, html};
 use sha2::{Digest as _, Sha256};
 
-use super::access::{Weight, of_plan};
+use super::access::{Part, Weight, of_plan};
 use super::facts::PlanView;
 use super::json::{Run, Severity};
 use super::text;
@@ -44,64 +44,83 @@ pub(crate) fn page(run: &Run<'_>, service: ServiceName<'_>, environment: &[Strin
         .plan
         .map(|plan| of_plan(plan, run.plan_view()))
         .unwrap_or_default();
-    let found = findings::FoundSections::of(run);
     let plans = run
         .plan
         .map(|plan| sorted(plan, labels))
         .unwrap_or_default();
     let rows = details::rows(&plans, run);
     let inside = |at: usize| details::inside(plans[at], labels, run);
-    let instances = Instances::of(&rows, labels, service, &inside);
-    let head = Head {
-        verb: run.verb,
-        headline: &headline(run),
-        is_refused: findings::is_refused(run),
-        tiles: [access::tiles(&parts), found.tiles(), instances.tiles()].concat(),
+    Page {
+        run,
+        headline: headline(run),
         origin: head::origin_facts(run),
-    };
-    render_page(
-        &head,
-        run.exit_code,
-        &[
-            &|| access::parts(&parts),
-            &|| found.section(),
-            &|| instances.section(),
-            &|| run.plan.map(details::rest).unwrap_or_default(),
-            &|| details::environment(environment),
-        ],
-    )
+        parts,
+        instances: Instances::of(&rows, labels, service, &inside),
+        rest: &|| run.plan.map(details::rest).unwrap_or_default(),
+        environment,
+    }
+    .render()
 }
 
-/// Sections are made one by one, so that a long page is in memory about once.
-fn render_page(head: &Head<'_>, exit_code: u8, sections: &[&dyn Fn() -> Markup]) -> String {
-    let title = head.title();
-    // Only this style sheet is applied, to the letter.
-    let hash = STANDARD.encode(Sha256::digest(STYLE));
-    let policy = format!(
-        "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'"
-    );
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(policy);
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                meta name="referrer" content="no-referrer";
-                title { (title) }
-                // A constant of ours, and a browser takes the text of a style sheet as it is: it knows no escapes there.
-                style { (PreEscaped(STYLE)) }
+/// The content of a page.
+struct Page<'a> {
+    run: &'a Run<'a>,
+    headline: String,
+    origin: Vec<Fact>,
+    /// The gained and the lost access.
+    parts: Vec<Part>,
+    instances: Instances,
+    /// The sections below the instances.
+    rest: &'a dyn Fn() -> Markup,
+    environment: &'a [String],
+}
+
+impl Page<'_> {
+    /// Sections are made one by one, so that a long page is in memory about once.
+    fn render(&self) -> String {
+        let (run, parts, instances) = (self.run, &self.parts, &self.instances);
+        let found = findings::FoundSections::of(run);
+        let head = Head {
+            verb: run.verb,
+            headline: &self.headline,
+            is_refused: findings::is_refused(run),
+            tiles: [access::tiles(parts), found.tiles(), instances.tiles()].concat(),
+            origin: &self.origin,
+        };
+        // Only this style sheet is applied, to the letter.
+        let hash = STANDARD.encode(Sha256::digest(STYLE));
+        let policy = format!(
+            "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'"
+        );
+        let page = html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta http-equiv="Content-Security-Policy" content=(policy);
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta name="color-scheme" content="light dark";
+                    meta name="referrer" content="no-referrer";
+                                    title { (head.title()) }
+                    // A constant of ours, and a browser takes the text of a style sheet as it is: it knows no escapes there.
+                    style { (PreEscaped(STYLE)) }
+                }
+                body {
+                    (head.markup())
+                                    main {
+                        (access::parts(parts))
+                        (found.section())
+                        (instances.section())
+                        ((self.rest)())
+                        (details::environment(self.environment))
+                    }
+                    footer { "portward " (env!("CARGO_PKG_VERSION")) ", exit code " (run.exit_code) }
+                }
             }
-            body {
-                (head.markup())
-                main { @for section in sections { (section()) } }
-                footer { "portward " (env!("CARGO_PKG_VERSION")) ", exit code " (exit_code) }
-            }
-        }
-        "\n"
-    };
-    page.into_string()
+            "\n"
+        };
+        page.into_string()
+    }
 }
 
 fn headline(run: &Run<'_>) -> String {
@@ -217,12 +236,8 @@ fn sorted(plan: &Plan, labels: DiffLabels) -> Vec<&InstancePlan> {
     let mut instances: Vec<&InstancePlan> = plan.instances.iter().collect();
     instances.sort_by_cached_key(|instance| {
         let [(_, first), _] = labels.directions(&instance.exposure.gained, &instance.exposure.lost);
-        let wider = Diff {
-            gained: first.clone(),
-            lost: Vec::new(),
-        };
         (
-            Reverse(text::severity(&wider)),
+            Reverse(text::severity(first)),
             !instance.verdict.differs(),
             instance.instance.id.clone(),
         )

@@ -6,9 +6,8 @@ use std::cmp::Reverse;
 
 use maud::{Markup, html};
 
-use super::head::{Fact, Head};
 use super::matrix::{Instances, Row};
-use super::{DiffLabels, ServiceName, access, code, details, findings, prose, render_page};
+use super::{DiffLabels, Page, ServiceName, code, prose};
 use crate::exposure::{Compared, Direction, DocumentFirewall};
 use crate::model::{Firewall, Key};
 use crate::render::access::of_comparison;
@@ -25,41 +24,25 @@ pub(crate) fn difference(
     let mut all: Vec<&Compared> = comparison.all.iter().collect();
     all.sort_by_cached_key(|c| {
         let key = (c.subject.clone(), c.condition.clone());
-        (Reverse(severity(&c.diff)), c.is_equal(), key)
+        (Reverse(severity(&c.diff.gained)), c.is_equal(), key)
     });
-    let parts = of_comparison(comparison);
-    let run = comparison.run();
-    let found = findings::FoundSections::of(&run);
     let rows: Vec<Row<'_>> = all.iter().map(|compared| row(compared)).collect();
     let inside = |at: usize| inside(all[at], comparison);
-    let instances = Instances::of(&rows, DiffLabels::COMPARISON, service, &inside);
-    let head = Head {
-        verb: "diff",
-        headline: &summary(comparison),
-        is_refused: false,
-        tiles: [access::tiles(&parts), found.tiles(), instances.tiles()].concat(),
-        origin: origin(comparison),
-    };
-    render_page(
-        &head,
-        comparison.exit_code,
-        &[
-            &|| access::parts(&parts),
-            &|| found.section(),
-            &|| instances.section(),
-            &|| notes(comparison),
-            &|| details::environment(environment),
-        ],
-    )
-}
-
-fn origin(comparison: &Comparison<'_>) -> Vec<Fact> {
     let [old, new] = comparison.documents;
-    vec![
-        ("at", html! { (minute(comparison.at)) }),
-        ("before", code(old)),
-        ("after", code(new)),
-    ]
+    Page {
+        run: &comparison.run(),
+        headline: summary(comparison),
+        origin: vec![
+            ("at", html! { (minute(comparison.at)) }),
+            ("before", code(old)),
+            ("after", code(new)),
+        ],
+        parts: of_comparison(comparison),
+        instances: Instances::of(&rows, DiffLabels::COMPARISON, service, &inside),
+        rest: &|| notes(comparison),
+        environment,
+    }
+    .render()
 }
 
 fn row(compared: &Compared) -> Row<'_> {
@@ -78,14 +61,11 @@ fn row(compared: &Compared) -> Row<'_> {
         Some(Direction::Equal) if !compared.is_equal() => "not declared on one side".to_owned(),
         Some(direction) => direction.to_string(),
     };
-    let condition = compared.condition.as_deref().map(sanitize);
+    let condition = compared.condition.as_deref();
+    let condition = condition.map(|condition| format!(", {}", sanitize(condition)));
     Row {
         subject: compared.subject.clone(),
-        state: [Some(direction), condition]
-            .into_iter()
-            .flatten()
-            .collect::<Vec<_>>()
-            .join(", "),
+        state: direction + &condition.unwrap_or_default(),
         is_quiet: compared.is_equal(),
         diff: &compared.diff,
         before: compared.before.reach.clone(),

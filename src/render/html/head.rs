@@ -14,7 +14,7 @@ pub(super) struct Head<'a> {
     pub(super) headline: &'a str,
     pub(super) is_refused: bool,
     pub(super) tiles: Vec<Tile>,
-    pub(super) origin: Vec<Fact>,
+    pub(super) origin: &'a [Fact],
 }
 
 /// A number that leads to a section: the anchor, what it counts, how many, and its class.
@@ -47,7 +47,7 @@ impl Head<'_> {
                 }
                 @if !self.origin.is_empty() {
                     dl.origin {
-                        @for (name, is) in &self.origin { div { dt { (name) } " " dd { (is) } } }
+                        @for (name, is) in self.origin { div { dt { (name) } " " dd { (is) } } }
                     }
                 }
             }

@@ -33,7 +33,7 @@ pub(super) fn blocks(
     let mut blocks: Vec<Vec<&InstancePlan>> = alike.into_values().collect();
     blocks.sort_by_key(|instances| {
         (
-            Reverse(severity(&instances[0].exposure)),
+            Reverse(severity(&instances[0].exposure.gained)),
             instances[0].instance.id.clone(),
         )
     });
@@ -110,7 +110,7 @@ fn sorted<'a>(plan: &InstancePlan, mut changes: Vec<Changed<'a>>) -> Vec<Changed
 }
 
 /// The size of the opened access: cells times the share of the address space, so that both families are comparable.
-pub(in crate::render) fn severity(exposure: &Diff) -> u128 {
+pub(in crate::render) fn severity(gained: &[Exposed]) -> u128 {
     let share = |exposed: &Exposed| -> u128 {
         let v4 = exposed
             .sources
@@ -126,7 +126,7 @@ pub(in crate::render) fn severity(exposure: &Diff) -> u128 {
         // The one more keeps what is too small to count, and aliases, above nothing.
         cells * (v4.chain(v6).sum::<u128>() + 1)
     };
-    exposure.gained.iter().map(share).sum()
+    gained.iter().map(share).sum()
 }
 
 /// Names and action will be done, the latter at the right where it fits.

@@ -135,10 +135,9 @@ impl<'a> ServiceEntry<'a> {
 
 /// The sources with access, a limited number by name; with the ports, if these are not all of the service.
 fn source_texts(boxes: &[Exposed], service: &Service, named: usize) -> Vec<String> {
-    let gained = clip(boxes, &service.area);
     let diff = Diff {
-        gained,
-        lost: Vec::new(),
+        gained: clip(boxes, &service.area),
+        ..Diff::default()
     };
     let lines = diff.lines().gained;
     let is_icmp = |atom: Atom| matches!(atom, Atom::Icmp | Atom::Icmpv6);
