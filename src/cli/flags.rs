@@ -15,51 +15,30 @@ use clap::{ArgMatches, Command};
 use super::error::CommandError;
 use crate::config::service_keys;
 
-/// A variable that changes what a run means, where it has an effect.
-struct Variable {
-    name: &'static str,
-    /// The flag that it stands for.
-    flag: &'static str,
-    /// What it does, as the end of a sentence.
-    effect: &'static str,
-    /// Whether a run that ignored it could write to instances that it excludes.
-    limits_writes: bool,
-}
-
-impl Variable {
-    const fn new(name: &'static str, flag: &'static str, effect: &'static str) -> Self {
-        Self {
-            name,
-            flag,
-            effect,
-            limits_writes: true,
-        }
-    }
-}
-
 const NARROWS: &str = "narrows this run";
 
-const VARIABLES: [Variable; 8] = [
-    Variable {
-        limits_writes: false,
-        ..Variable::new("PORTWARD_AS_OF", "as_of", "sets the day of this run")
-    },
-    Variable::new(
+/// The variables that change what a run means: name, flag, and effect as the end of a sentence.
+const VARIABLES: [(&str, &str, &str); 8] = [
+    ("PORTWARD_AS_OF", AS_OF, "sets the day of this run"),
+    (
         "PORTWARD_EMULATOR",
         "emulator",
         "puts an emulator in place of the service",
     ),
-    Variable::new(
+    (
         "PORTWARD_INVENTORY",
         "inventory",
         "puts a snapshot in place of the service",
     ),
-    Variable::new("PORTWARD_TARGET", "target", NARROWS),
-    Variable::new("PORTWARD_SHARD", "shard", NARROWS),
-    Variable::new("PORTWARD_SHARDS", "shards", NARROWS),
-    Variable::new("PORTWARD_REGION", "region", NARROWS),
-    Variable::new("PORTWARD_ACCOUNT", "account", NARROWS),
+    ("PORTWARD_TARGET", "target", NARROWS),
+    ("PORTWARD_SHARD", "shard", NARROWS),
+    ("PORTWARD_SHARDS", "shards", NARROWS),
+    ("PORTWARD_REGION", "region", NARROWS),
+    ("PORTWARD_ACCOUNT", "account", NARROWS),
 ];
+
+/// The one flag of [`VARIABLES`] without which a run does not write to more instances.
+const AS_OF: &str = "as_of";
 
 /// Flags that mean something only with another.
 const REQUIRES: [(&str, &str); 2] = [("valid_for", "out"), ("notify", "notify_url")];
@@ -274,13 +253,7 @@ fn check_variables(
         return Ok(notes);
     }
     let has_plan_file = verb == "apply" && is_set(matches, "plan");
-    for variable in VARIABLES {
-        let Variable {
-            name,
-            flag,
-            effect,
-            limits_writes,
-        } = variable;
+    for (name, flag, effect) in VARIABLES {
         let Some(value) = value(name) else { continue };
         let assignment = format!("{name}={}", value.to_string_lossy());
         if matches.try_contains_id(flag).is_ok() {
@@ -291,7 +264,7 @@ fn check_variables(
                 };
                 notes.push(format!("{assignment} {effect}"));
             }
-        } else if limits_writes && WRITING_VERBS.contains(&verb) {
+        } else if flag != AS_OF && WRITING_VERBS.contains(&verb) {
             return Err(CommandError::usage(
                 format!(
                     "{assignment} has no effect on `{verb}`, which would act as if it were not set"
@@ -398,7 +371,7 @@ mod tests {
     #[test]
     fn every_variable_belongs_to_a_flag() {
         let verbs = verbs();
-        for Variable { name, flag, .. } in VARIABLES {
+        for (name, flag, _) in VARIABLES {
             if flag == "emulator" && cfg!(not(feature = "emulator")) {
                 continue;
             }
