@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::cli::args::ReadMode;
 use crate::cli::progress::{self, Progress};
-use crate::lightsail::{self, Reader};
+use crate::lightsail::{self, ListedInstance, Reader};
 use crate::model::{Instance, InstanceId, Live, LiveFirewall, Site, Unreadable};
 
 /// The rules of instances in lists.
@@ -20,28 +20,32 @@ pub(super) type ListedRules = BTreeMap<InstanceId, LiveFirewall>;
 
 /// Lists the instances of all sites concurrently. A site that cannot be listed completely is recorded as unreadable.
 pub(in crate::cli) async fn discover(reader: &impl Reader, sites: &[Site]) -> Live {
-    let progress = listing_progress(sites);
-    let list = async |site: &Site| {
-        let instances = reader.instances(site).await;
-        progress.finish_step(site);
-        Ok(instances?
-            .into_iter()
-            .map(lightsail::ListedInstance::from)
-            .collect())
-    };
-    let live = list_sites(sites, list).await.0;
-    progress.finish();
-    live
+    let list = async |site: &Site| Ok(without_rules(reader.instances(site).await?));
+    list_with_progress(sites, list).await.0
+}
+
+fn without_rules(instances: Vec<Instance>) -> Vec<ListedInstance> {
+    instances.into_iter().map(ListedInstance::from).collect()
 }
 
 /// Every site is one step; its time depends on the number of its pages.
-fn listing_progress(sites: &[Site]) -> Progress<'static> {
+async fn list_with_progress(
+    sites: &[Site],
+    list: impl AsyncFn(&Site) -> Result<Vec<ListedInstance>, lightsail::Error>,
+) -> (Live, ListedRules) {
     let progress = progress::begin("listing regions", &|_, _| Duration::ZERO);
     for site in sites {
         progress.add_step(site);
     }
     progress.set_total_final();
-    progress
+    let list = async |site: &Site| {
+        let listed = list(site).await;
+        progress.finish_step(site);
+        listed
+    };
+    let seen = list_sites(sites, list).await;
+    progress.finish();
+    seen
 }
 
 /// The minimum time to read the rules of a number of instances of a site.
@@ -51,15 +55,8 @@ fn min_read_time(reader: &impl Reader) -> impl Fn(&Site, usize) -> Duration {
 
 /// Like `discover`, with the rules in the lists.
 pub(super) async fn discover_listed(reader: &impl Reader, sites: &[Site]) -> (Live, ListedRules) {
-    let progress = listing_progress(sites);
-    let list = async |site: &Site| {
-        let listed = reader.instances_with_rules(site).await;
-        progress.finish_step(site);
-        listed
-    };
-    let seen = list_sites(sites, list).await;
-    progress.finish();
-    seen
+    let list = async |site: &Site| reader.instances_with_rules(site).await;
+    list_with_progress(sites, list).await
 }
 
 /// Like `discover`, and at the same time reads the rules of every instance for which `is_likely` holds, so many at once. The
@@ -86,10 +83,7 @@ pub(super) async fn discover_and_read(
                 }
             };
             let instances = reader.stream_instances(site, &on_instance).await?;
-            Ok(instances
-                .into_iter()
-                .map(lightsail::ListedInstance::from)
-                .collect())
+            Ok(without_rules(instances))
         };
         let live = list_sites(sites, list).await.0;
         progress.set_total_final();
@@ -133,7 +127,7 @@ pub(in crate::cli) async fn discover_expected(
 
 async fn list_sites(
     sites: &[Site],
-    list: impl AsyncFn(&Site) -> Result<Vec<lightsail::ListedInstance>, lightsail::Error>,
+    list: impl AsyncFn(&Site) -> Result<Vec<ListedInstance>, lightsail::Error>,
 ) -> (Live, ListedRules) {
     let mut lists = stream::iter(sites)
         .map(|site| async { (site.clone(), list(site).await) })
@@ -147,7 +141,7 @@ async fn list_sites(
         let list = list.map_err(|error| Unreadable::from(&error));
         match list.and_then(|list| check_unique(&list, &mut arns).map(|()| list)) {
             Ok(list) => {
-                for lightsail::ListedInstance { instance, rules } in list {
+                for ListedInstance { instance, rules } in list {
                     let id = instance.id.clone();
                     if let Some(mut rules) = rules {
                         rules.share(&mut pool);
@@ -167,11 +161,11 @@ async fn list_sites(
 /// Refuses a list in which two instances have the same name, or in which an ARN belongs to another instance of this or an
 /// earlier list: a name would be ambiguous. An instance that is listed twice, as when pages shift, is one instance.
 fn check_unique(
-    list: &[lightsail::ListedInstance],
+    list: &[ListedInstance],
     owners: &mut HashMap<String, InstanceId>,
 ) -> Result<(), Unreadable> {
     let mut arns = BTreeMap::new();
-    for lightsail::ListedInstance { instance, .. } in list {
+    for ListedInstance { instance, .. } in list {
         let owner = owners.entry(instance.arn.clone());
         let owner = owner.or_insert_with(|| instance.id.clone());
         if *owner != instance.id {
