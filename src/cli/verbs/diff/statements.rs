@@ -49,8 +49,8 @@ pub(super) fn instance(
     let is_known =
         |rules: &InstanceRules| rules.group_rules.is_empty() && rules.retained == Retained::Nothing;
     if is_known(before) && is_known(after) {
-        let sides = (before.firewall.clone(), after.firewall.clone());
-        return vec![Compared::new(subject.clone(), sides.0, sides.1)];
+        let (before, after) = (before.firewall.clone(), after.firewall.clone());
+        return vec![Compared::new(subject.clone(), before, after)];
     }
     Parts::of_instance(before, after).compared(subject, [before, after])
 }
@@ -125,7 +125,7 @@ impl Parts {
         let gained = gained.difference(&before.firewall.reach.certain);
         let lost = &own_before.reach.certain;
         let lost = lost.difference(&after.firewall.reach.possible);
-        let sides = || (before.firewall.clone(), after.firewall.clone());
+        let sides = [&before.firewall, &after.firewall];
         self.part(None, BTreeSet::new(), sides);
         for (unless, gained) in split_by_group(gained, &before.group_rules) {
             let part = self.part(None, unless, sides);
@@ -150,7 +150,7 @@ impl Parts {
                     .unwrap_or_default()
             };
             let (was, will) = (of(before), of(after));
-            let sides = || (was.clone(), will.clone());
+            let sides = [&was, &will];
             let given = |firewall: &DocumentFirewall, other: &DocumentFirewall| {
                 let rest = firewall.reach.certain.difference(&other.reach.certain);
                 let rest = rest.difference(&before.firewall.reach.certain);
@@ -172,19 +172,16 @@ impl Parts {
         &mut self,
         belongs: Option<&str>,
         unless: BTreeSet<String>,
-        sides: impl Fn() -> (DocumentFirewall, DocumentFirewall),
+        [before, after]: [&DocumentFirewall; 2],
     ) -> &mut Part {
         let condition = Condition {
             belongs: belongs.map(str::to_owned),
             unless,
         };
-        self.0.entry(condition).or_insert_with(|| {
-            let (before, after) = sides();
-            Part {
-                before,
-                after,
-                ..Part::default()
-            }
+        self.0.entry(condition).or_insert_with(|| Part {
+            before: before.clone(),
+            after: after.clone(),
+            ..Part::default()
         })
     }
 }
@@ -232,18 +229,17 @@ impl Parts {
                 compare_retained(&retained, is_same, &after.firewall.reach.certain);
             part.may_gain = may_gain;
             if retained[1] != Retained::Nothing {
-                let absent = match &retained[1] {
-                    Retained::AllBut(absent) => absent.clone(),
-                    Retained::Nothing | Retained::Perhaps => Effective::default(),
+                let (absent, word) = match &retained[1] {
+                    Retained::AllBut(absent) => (absent.clone(), "stays"),
+                    _ => (Effective::default(), "closes or stays"),
                 };
                 let lost = std::mem::take(&mut part.lost);
                 let (closes, stays) = (lost.intersection(&absent), lost.difference(&absent));
-                let word = match &retained[1] {
-                    Retained::Perhaps => "closes or stays",
-                    Retained::Nothing | Retained::AllBut(_) => "stays",
-                };
                 if !closes.is_empty() {
-                    part.undecided.push(undecided_close(&closes));
+                    let lines = access_text(&closes);
+                    part.undecided.push(format!(
+                        "whether a live rule of more than this keeps it open: {lines}"
+                    ));
                 }
                 if !stays.is_empty() {
                     let lines = access_text(&stays);
@@ -334,13 +330,6 @@ fn undecided_groups(before: &InstanceRules, after: &InstanceRules) -> Vec<String
         Some(format!("whether the instance {scope}, where {change}"))
     };
     spellings.into_iter().filter_map(whether).collect()
-}
-
-fn undecided_close(closes: &Effective) -> String {
-    format!(
-        "whether a live rule of more than this keeps it open: {}",
-        access_text(closes)
-    )
 }
 
 /// What is not known of live rules that nobody has seen and that neither side declares, and who may get in by them that did
