@@ -385,10 +385,10 @@ fn sentence(block: &Block<'_>, equal: usize) -> String {
     };
     let mut parts = Vec::new();
     for effect in [Effect::Opens, Effect::Closes] {
-        let clauses = block.clauses.iter().filter(|c| c.effect == effect);
+        let mut clauses = block.clauses.iter().filter(|c| c.effect == effect);
         parts.extend(clauses.clone().map(Clause::words));
         // All of them have this cause, or none has one.
-        if let Some([cause]) = clauses.last().map(|clause| &clause.causes[..])
+        if let Some([cause]) = clauses.next_back().map(|clause| &clause.causes[..])
             && let Some(part) = parts.last_mut()
         {
             let _ = write!(part, ", by {cause}");

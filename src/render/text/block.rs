@@ -60,19 +60,13 @@ struct BlockContent<'a> {
 impl<'a> BlockContent<'a> {
     /// One instance, without the places of what changes.
     fn without_places(first: &'a InstancePlan) -> Self {
-        let changes = first.changes.iter().map(|change| Changed {
-            change,
-            causes: Vec::new(),
-        });
-        let notes = first.notes.iter().map(|note| Note {
-            origin: None,
-            ..note.clone()
-        });
-        Self {
-            first,
-            changes: sorted(first, changes.collect()),
-            notes: notes.collect(),
-        }
+        let mut content = Self::merge(&[first]);
+        content
+            .changes
+            .iter_mut()
+            .for_each(|changed| changed.causes.clear());
+        content.notes.iter_mut().for_each(|note| note.origin = None);
+        content
     }
 
     /// All of them, with every place that any of them has.
@@ -95,18 +89,15 @@ impl<'a> BlockContent<'a> {
                 notes.push(note.clone());
             }
         }
+        let mut changes: Vec<Changed<'_>> = changes.collect();
+        // Openings first.
+        changes.sort_by_key(|changed| (rank(changed.change, first.family()), changed.change.key));
         Self {
             first,
-            changes: sorted(first, changes.collect()),
+            changes,
             notes,
         }
     }
-}
-
-/// Openings first.
-fn sorted<'a>(plan: &InstancePlan, mut changes: Vec<Changed<'a>>) -> Vec<Changed<'a>> {
-    changes.sort_by_key(|changed| (rank(changed.change, plan.family()), changed.change.key));
-    changes
 }
 
 /// The size of the opened access: cells times the share of the address space, so that both families are comparable.
