@@ -35,7 +35,7 @@ pub(super) enum LogFormat {
     Json,
 }
 
-/// The flags of [`format_flags`], [`color_flag`] and [`quiet_flag`].
+/// The flags of [`format_flags`] and [`text_flags`].
 #[derive(Debug)]
 pub(super) struct OutputArgs {
     pub(super) format: Format,
@@ -59,12 +59,7 @@ impl OutputArgs {
                 Some(Color::Never) => ColorChoice::Never,
                 Some(Color::Auto) | None => ColorChoice::Auto,
             },
-            quiet: verb
-                .try_get_one("quiet")
-                .ok()
-                .flatten()
-                .copied()
-                .unwrap_or(false),
+            quiet: verb.try_get_one("quiet").ok().flatten() == Some(&true),
         }
     }
 }
@@ -90,26 +85,21 @@ pub(super) fn format_flags(formats: &'static [Format]) -> [Arg; 2] {
     [format, report].map(|flag| flag.help_heading("Output"))
 }
 
-/// `--color`.
-pub(super) fn color_flag() -> Arg {
-    Arg::new("color")
+/// `--color` and `--quiet`.
+pub(super) fn text_flags() -> [Arg; 2] {
+    let color = Arg::new("color")
         .long("color")
         .value_name("WHEN")
         .help("When to use colour; `auto` is on a terminal, unless NO_COLOR is set")
-        .help_heading("Output")
         .default_value("auto")
-        .value_parser(EnumValueParser::<Color>::new())
-}
-
-/// `--quiet`.
-pub(super) fn quiet_flag() -> Arg {
-    Arg::new("quiet")
+        .value_parser(EnumValueParser::<Color>::new());
+    let quiet = Arg::new("quiet")
         .short('q')
         .long("quiet")
         .help("Say only what changes, differs or is wrong: no progress, no notes, nothing of what is in sync")
-        .help_heading("Output")
-        .action(ArgAction::SetTrue)
-        .conflicts_with("verbose")
+                .action(ArgAction::SetTrue)
+        .conflicts_with("verbose");
+    [color, quiet].map(|flag| flag.help_heading("Output"))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -177,6 +167,13 @@ pub(super) struct ConfigArgs {
     pub(super) as_of: Option<OffsetDateTime>,
 }
 
+impl ConfigArgs {
+    /// The instant for which `until` is evaluated.
+    pub(super) fn as_of(&self) -> OffsetDateTime {
+        self.as_of.unwrap_or_else(OffsetDateTime::now_utc)
+    }
+}
+
 pub(super) fn parse_as_of(text: &str) -> Result<OffsetDateTime, String> {
     Date::parse(text, format_description!("[year]-[month]-[day]"))
         .map(|date| date.with_time(Time::MIDNIGHT).assume_utc())
@@ -225,8 +222,8 @@ pub(super) struct ConnectionArgs {
     )]
     pub(super) endpoint_url: Option<String>,
     /// Run against an embedded emulator whose state is this inventory file; needs no account
-    #[cfg(feature = "emulator")]
-    #[arg(help_heading = "Connection", long, value_name = "FILE", env = "PORTWARD_EMULATOR", conflicts_with_all = ["endpoint_url", "profile"])]
+    #[cfg_attr(feature = "emulator", arg(help_heading = "Connection", long, value_name = "FILE", env = "PORTWARD_EMULATOR", conflicts_with_all = ["endpoint_url", "profile"]))]
+    #[cfg_attr(not(feature = "emulator"), arg(skip))]
     pub(super) emulator: Option<PathBuf>,
     /// The part of the service's documented request rates to use, above 0 and at most 1, or `unlimited` [default: 1, and
     /// with a shard of N 1/N]
@@ -311,19 +308,8 @@ impl ConnectionArgs {
     }
 
     /// Whether the service is the embedded emulator, so that no real firewall is written.
-    #[cfg(feature = "emulator")]
     pub(super) fn is_emulated(&self) -> bool {
         self.emulator.is_some()
-    }
-
-    /// Whether the service is the embedded emulator, so that no real firewall is written.
-    #[cfg(not(feature = "emulator"))]
-    #[expect(
-        clippy::unused_self,
-        reason = "with the emulator it depends on the arguments"
-    )]
-    pub(super) fn is_emulated(&self) -> bool {
-        false
     }
 }
 

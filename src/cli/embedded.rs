@@ -16,25 +16,18 @@ use crate::emulator::{Access, Emulator, OpenError, Options};
 use crate::lightsail::aws::Keys;
 use crate::model::Code;
 
-pub(super) fn open_emulator(
-    path: &Path,
-    access: Access,
-    options: Options,
-) -> Result<Emulator, CommandError> {
-    Emulator::open(path, access, options).map_err(|error| open_error(&error))
-}
-
 /// The error with its cause. A cause that has causes of its own displays them.
-pub(super) fn open_error(error: &OpenError) -> CommandError {
-    let code = match error {
-        OpenError::Inventory { .. } | OpenError::Operations { .. } => Code::Document,
-        OpenError::Io { .. } | OpenError::NotAFile { .. } | OpenError::InUse { .. } => Code::File,
-    };
-    let message = match error.source() {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
-    };
-    CommandError::failed(message).with_code(code)
+impl From<OpenError> for CommandError {
+    fn from(error: OpenError) -> Self {
+        let code = match error {
+            OpenError::Inventory { .. } | OpenError::Operations { .. } => Code::Document,
+            OpenError::Io { .. } | OpenError::NotAFile { .. } | OpenError::InUse { .. } => {
+                Code::File
+            }
+        };
+        let cause = error.source().map(|cause| format!(": {cause}"));
+        Self::failed(format!("{error}{}", cause.unwrap_or_default())).with_code(code)
+    }
 }
 
 pub(super) async fn listen(address: SocketAddr) -> Result<TcpListener, CommandError> {
@@ -67,7 +60,7 @@ impl Embedded {
             secret_access_key: options.secret_key.clone(),
             session_token: None,
         };
-        let emulator = open_emulator(path, access, options)?;
+        let emulator = Emulator::open(path, access, options)?;
         let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
         let url = url(&listener)?;
         let (stop, stopped) = oneshot::channel();

@@ -10,7 +10,7 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 
 use super::command;
-use crate::cli::error::{CommandError, RunError};
+use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::streams::write_stdout;
 use crate::model::Code;
@@ -39,8 +39,8 @@ pub(super) fn completions(args: &CompletionsArgs) -> Exit {
 }
 
 /// Prints a page, or writes all of them.
-pub(super) fn man(args: &ManArgs) -> Result<Exit, RunError> {
-    let written = match &args.out {
+pub(super) fn man(args: &ManArgs) -> Result<Exit, CommandError> {
+    match &args.out {
         None => page(args.verb.as_deref()).map(|page| write_stdout(&page)),
         Some(folder) => fs::create_dir_all(folder)
             .and_then(|()| clap_mangen::generate_to(command(), folder))
@@ -50,8 +50,7 @@ pub(super) fn man(args: &ManArgs) -> Result<Exit, RunError> {
                 CommandError::failed(format!("cannot write the pages into `{folder}`: {error}"))
                     .with_code(Code::File)
             }),
-    };
-    Ok(written?)
+    }
 }
 
 /// The page of a verb, or of all, as roff.

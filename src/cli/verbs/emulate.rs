@@ -14,8 +14,8 @@ use clap::error::ErrorKind;
 use clap::{Arg, Args};
 use tokio::sync::oneshot;
 
-use crate::cli::embedded::{listen, open_emulator, open_error, url};
-use crate::cli::error::{CommandError, RunError};
+use crate::cli::embedded::{listen, url};
+use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::signals::Signals;
 use crate::cli::streams::write_stdout;
@@ -109,11 +109,7 @@ fn catalogue() -> String {
     text
 }
 
-pub(super) async fn run(args: &EmulateArgs) -> Result<Exit, RunError> {
-    Ok(serve(args).await?)
-}
-
-async fn serve(args: &EmulateArgs) -> Result<Exit, CommandError> {
+pub(super) async fn run(args: &EmulateArgs) -> Result<Exit, CommandError> {
     let remote = !args.listen.ip().is_loopback();
     if remote && !args.allow_remote {
         return Err(CommandError::usage(
@@ -123,9 +119,9 @@ async fn serve(args: &EmulateArgs) -> Result<Exit, CommandError> {
     }
     let options = options(args)?;
     let emulator = if args.in_memory {
-        Emulator::load(&args.state, options).map_err(|error| open_error(&error))?
+        Emulator::load(&args.state, options)?
     } else {
-        open_emulator(&args.state, Access::ReadWrite, options)?
+        Emulator::open(&args.state, Access::ReadWrite, options)?
     };
     let listener = listen(args.listen).await?;
     let url = url(&listener)?;

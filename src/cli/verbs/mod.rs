@@ -114,6 +114,11 @@ fn formats(verb: &str) -> &'static [Format] {
     }
 }
 
+fn with_format_flags(verb: Command, formats: &'static [Format]) -> Command {
+    verb.args(args::format_flags(formats))
+        .args(args::text_flags())
+}
+
 /// The command line. Each verb has the output flags that apply to it.
 pub(super) fn command() -> Command {
     // Help says which variable gives a flag, and not what the variable holds: it may be a secret.
@@ -122,18 +127,12 @@ pub(super) fn command() -> Command {
         let name = verb.get_name().to_owned();
         hide_values(match name.as_str() {
             "report" => verb.mut_subcommand("merge", |merge| {
-                let flags = args::format_flags(formats("report merge"));
-                let flags = merge
-                    .args(flags)
-                    .args([args::color_flag(), args::quiet_flag()]);
-                hide_values(flags)
+                hide_values(with_format_flags(merge, formats("report merge")))
             }),
-            "with" => verb.args([args::color_flag(), args::quiet_flag()]),
+            "with" => verb.args(args::text_flags()),
             _ => match formats(&name) {
                 [] => verb,
-                formats => verb
-                    .args(args::format_flags(formats))
-                    .args([args::color_flag(), args::quiet_flag()]),
+                formats => with_format_flags(verb, formats),
             },
         })
     })
@@ -160,9 +159,9 @@ impl Cli {
             Verb::Report(args) => report::run(args, run, output),
             Verb::Schema(args) => Ok(schema::run(args)),
             Verb::Completions(args) => Ok(completions::completions(args)),
-            Verb::Man(args) => completions::man(args),
+            Verb::Man(args) => completions::man(args).map_err(Into::into),
             #[cfg(feature = "emulator")]
-            Verb::Emulate(args) => emulate::run(args).await,
+            Verb::Emulate(args) => emulate::run(args).await.map_err(Into::into),
         };
         ended.unwrap_or_else(|error| fail(output, run, error))
     }
