@@ -105,7 +105,7 @@ impl Connection {
             .map_err(|error| {
                 CommandError::failed(error.to_string())
                     .with_code(Code::Connection)
-                    .with_hint(error.hint())
+                    .with_optional_hint(error.hint())
             })?;
         Ok(Self {
             reader: AnyReader::Aws(aws.reader()),
@@ -188,24 +188,18 @@ fn account_settings(
         }];
     }
     let account = |(name, account): (&String, &config::Account)| {
-        let config::Account {
-            id,
-            role,
-            regions,
-            profile,
-        } = account;
         let mut settings = settings.clone();
-        settings.role.clone_from(role);
+        settings.role.clone_from(&account.role);
         // Credentials of the emulator replace every profile.
-        if settings.keys.is_none() && profile.is_some() {
-            settings.profile.clone_from(profile);
+        if settings.keys.is_none() && account.profile.is_some() {
+            settings.profile.clone_from(&account.profile);
         }
-        if let Some(first) = regions.first() {
+        if let Some(first) = account.regions.first() {
             settings.fallback_region = Some(first.clone());
         }
         Account {
             name: Some(name.clone()),
-            id: Some(id.clone()),
+            id: Some(account.id.clone()),
             settings,
         }
     };

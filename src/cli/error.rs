@@ -40,7 +40,7 @@ impl CommandError {
     }
 
     pub(super) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::new(Exit::Usage, message).with_hint(Some(hint.into()))
+        Self::new(Exit::Usage, message).with_hint(hint)
     }
 
     /// It is not known whether `subject` exists, because the instances of a site cannot be listed.
@@ -50,10 +50,14 @@ impl CommandError {
         );
         Self::new(Exit::Incomplete, message)
             .with_code(Code::Unreadable)
-            .with_hint(cause.hint.clone())
+            .with_optional_hint(cause.hint.clone())
     }
 
-    pub(super) fn with_hint(mut self, hint: Option<String>) -> Self {
+    pub(super) fn with_hint(self, hint: impl Into<String>) -> Self {
+        self.with_optional_hint(Some(hint.into()))
+    }
+
+    pub(super) fn with_optional_hint(mut self, hint: Option<String>) -> Self {
         self.hint = hint;
         self
     }

@@ -13,6 +13,7 @@ use super::exit::Exit;
 use super::terminal::{stderr_width, stdout_width};
 use crate::config::Diagnostic;
 use crate::model::{Code, sanitize_lines};
+use crate::render::json::Problem;
 use crate::render::{sanitize, wrap};
 
 /// The progress line on a terminal, if there is one.
@@ -79,6 +80,12 @@ pub(super) fn write_error(code: Code, message: &str, hint: Option<&str>) {
         text.push('\n');
     }
     to_stderr(&wrap(&text, stderr_width()));
+}
+
+/// Writes an error and its hint to stderr, and returns it for reports.
+pub(super) fn report_problem(code: Code, message: String, hint: Option<String>) -> Problem {
+    write_error(code, &message, hint.as_deref());
+    Problem::error(code, message, hint)
 }
 
 /// Writes the warnings of a configuration to stderr.

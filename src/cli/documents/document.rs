@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use time::OffsetDateTime;
 
 use super::additive::{additive_firewall, resulting_firewall};
-use super::fleet::{self, Fleet};
+use super::fleet::{self, KnownInstances};
 use super::statements::{Declared, InstanceRules, InstanceRulesResult, Statements};
 use super::{Content, DocumentState, OpenedDocument};
 use crate::cli::error::RunError;
@@ -85,10 +85,7 @@ impl Document {
                 ..Self::default()
             },
         };
-        document.names = names(match &opened.content {
-            Content::Config(config) => Some(config),
-            Content::Plan(..) | Content::Inventory(_) | Content::Ports(_) => None,
-        });
+        document.names = names(opened.content.config());
         Ok(document)
     }
 }
@@ -152,8 +149,8 @@ fn from_config(
 ) -> Result<Document, RunError> {
     let mut document = Document::default();
     let fleet = match (context.inventory, context.plan) {
-        (Some(inventory), _) => Some(Fleet::from_inventory(inventory, config)),
-        (None, Some(plan)) => Some(Fleet::from_plan(plan, config)),
+        (Some(inventory), _) => Some(KnownInstances::from_inventory(inventory, config)),
+        (None, Some(plan)) => Some(KnownInstances::from_plan(plan, config)),
         (None, None) => None,
     };
     let is_known = fleet.is_some();
@@ -237,7 +234,7 @@ fn from_config(
 /// The desired state of the known instances. With an inventory, groups are reported as in a plan.
 fn resolve(
     config: &Config,
-    fleet: &Fleet,
+    fleet: &KnownInstances,
     listing: Option<Listing>,
     as_of: OffsetDateTime,
     is_past: bool,
@@ -273,7 +270,7 @@ fn resolve(
 /// The ids at which no instance is known.
 fn unknown_places<'a>(
     places: &'a [PartialInstanceId],
-    fleet: &Fleet,
+    fleet: &KnownInstances,
 ) -> Vec<&'a PartialInstanceId> {
     let mut named: HashMap<&str, Vec<&InstanceId>> = HashMap::new();
     for id in fleet.instances.keys() {

@@ -13,7 +13,7 @@ use crate::plan::Plan;
 
 /// Instances, their rules, and the sites without any others.
 #[derive(Clone, Debug, Default)]
-pub(in crate::cli) struct Fleet {
+pub(in crate::cli) struct KnownInstances {
     /// The instances in the sites of the configuration.
     pub(in crate::cli) instances: BTreeMap<InstanceId, Instance>,
     /// Their rules, or the reason why they are unknown.
@@ -24,7 +24,7 @@ pub(in crate::cli) struct Fleet {
     pub(in crate::cli) unlisted: BTreeMap<Site, Unreadable>,
 }
 
-impl Fleet {
+impl KnownInstances {
     /// The instances of an inventory.
     pub(in crate::cli) fn from_inventory(inventory: &Inventory, config: &Config) -> Self {
         let mut sites = config.sites();

@@ -51,9 +51,7 @@ impl Revision {
         .map_err(|error| {
             CommandError::failed(format!("cannot find the revision `{name}`: {error}"))
                 .with_code(Code::NotFound)
-                .with_hint(Some(
-                    "is this a repository, and is the revision fetched?".into(),
-                ))
+                .with_hint("is this a repository, and is the revision fetched?")
         })?;
         let id = String::from_utf8_lossy(&id).trim().to_owned();
         let mut from_top = PathBuf::new();
@@ -72,11 +70,11 @@ impl Revision {
         };
         revision.list_files(path.parent().unwrap_or(Path::new("")))?;
         if !revision.files.contains_key(&path) {
-            let shown = revision.display_name(&path);
-            return Err(CommandError::failed(format!("there is no file `{shown}`")).with_code(Code::NotFound).with_hint(Some(
-                "the path is from the top of the repository; `./` makes it relative to this directory"
-                    .to_owned(),
-            )));
+            let message = format!("there is no file `{}`", revision.display_name(&path));
+            let hint = "the path is from the top of the repository; `./` makes it relative to this directory";
+            return Err(CommandError::failed(message)
+                .with_code(Code::NotFound)
+                .with_hint(hint));
         }
         Ok((revision, path))
     }

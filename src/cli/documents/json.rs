@@ -73,19 +73,16 @@ pub(super) fn read(text: &str, name: &str, state: DocumentState) -> Result<Conte
         // A plan that is over still says what it said.
         Some(file::FORMAT) => match file::parse(text, OffsetDateTime::UNIX_EPOCH, None) {
             Ok(plan) => Ok(Content::Plan(Box::new(plan), state)),
-            Err(refusal) => {
-                Err(error_of(refusal.to_string()).with_hint(Some(refusal.hint().into())))
-            }
+            Err(refusal) => Err(error_of(refusal.to_string()).with_hint(refusal.hint())),
         },
         Some(other) => Err(error_of(format!(
             "nothing is known of the format `{other}`"
         ))),
         None => ports(text).map(Content::Ports).map_err(|message| {
-            error_of(message).with_hint(Some(
+            error_of(message).with_hint(
                 "expected a configuration, a plan, an inventory, or the output of \
-                 `aws lightsail get-instance-port-states`"
-                    .to_owned(),
-            ))
+                 `aws lightsail get-instance-port-states`",
+            )
         }),
     }
 }

@@ -16,7 +16,7 @@ pub(super) use additive::additive_firewall;
 pub(super) use document::{
     Document, GroupStatements, ResolveContext, instance_id, live_firewalls, names,
 };
-pub(super) use fleet::Fleet;
+pub(super) use fleet::KnownInstances;
 pub(super) use statements::{
     Declared, GroupRules, InstanceRules, InstanceRulesResult, Retained, Statements,
 };
@@ -39,6 +39,16 @@ pub(super) enum Content {
     Inventory(Inventory),
     /// The rules of one unnamed instance.
     Ports(Vec<PortState>),
+}
+
+impl Content {
+    /// The configuration; `None` for other documents.
+    pub(super) fn config(&self) -> Option<&Config> {
+        match self {
+            Self::Config(config) => Some(config),
+            Self::Plan(..) | Self::Inventory(_) | Self::Ports(_) => None,
+        }
+    }
 }
 
 /// One of the two states that a plan file holds.
@@ -105,7 +115,7 @@ pub(super) fn inventory(path: &Path) -> Result<Inventory, CommandError> {
     Inventory::parse(&text).map_err(|error| {
         CommandError::failed(format!("`{name}`: {error}"))
             .with_code(Code::Document)
-            .with_hint(Some("`portward inventory` writes one".to_owned()))
+            .with_hint("`portward inventory` writes one")
     })
 }
 

@@ -25,21 +25,26 @@ impl Fleet {
         replaced: &[&Lease],
     ) -> Result<(), RunError> {
         let refused = |message: String, hint: Option<&str>| {
-            CommandError::new(Exit::Refused, message).with_hint(hint.map(str::to_owned))
+            CommandError::new(Exit::Refused, message).with_optional_hint(hint.map(str::to_owned))
         };
         let limits = self.limits()?;
-        let instance = self
-            .live
-            .instances
-            .get(id)
-            .ok_or_else(|| missing_instance(id))?;
+        let Some(instance) = self.live.instances.get(id) else {
+            let message = format!("there is no instance `{id}` any more");
+            return Err(CommandError::failed(message)
+                .with_code(Code::NotFound)
+                .into());
+        };
         let may_grant = self.config.may_grant_on(instance);
         if let Err(reason) = limits.permits(lease, may_grant, self.now()) {
             let hint = format!("see `[grants]` at {}", limits.origin);
             return Err(refused(format!("not granted on `{id}`: {reason}"), Some(&hint)).into());
         }
         let firewall = self.connection.reader().rules(id).await;
-        let firewall = firewall.map_err(|error| cannot_read(id, &error))?;
+        let firewall = firewall.map_err(|error| {
+            CommandError::failed(format!("`{id}` cannot be read: {error}"))
+                .with_code(Code::Unreadable)
+                .with_optional_hint(error.hint())
+        })?;
         let now = self.now();
         let without = desired_instance(&self.config, &self.live, &self.listing, id, now)?;
         // As if the tag were there.
@@ -119,14 +124,4 @@ fn is_declared(lease: &Lease, rules: &[Rule]) -> bool {
         let mut same = rules.iter().filter(|rule| rule.key == *key);
         same.any(|rule| rule.sources.names_all_of(&lease.sources))
     })
-}
-
-fn missing_instance(id: &InstanceId) -> CommandError {
-    CommandError::failed(format!("there is no instance `{id}` any more")).with_code(Code::NotFound)
-}
-
-fn cannot_read(id: &InstanceId, error: &crate::lightsail::Error) -> CommandError {
-    CommandError::failed(format!("`{id}` cannot be read: {error}"))
-        .with_code(Code::Unreadable)
-        .with_hint(error.hint())
 }

@@ -21,7 +21,7 @@ use super::run::Run;
 use super::session;
 use crate::config::{Config, Listing};
 use crate::lease::{Judged, Lease, Limits, State, caller_name};
-use crate::lightsail::aws::AccountsWriter;
+
 use crate::model::{Code, DesiredInstance, InstanceId, Key, Live, Site, Sources, Unreadable};
 use crate::render::grants::{Grant, Grants};
 
@@ -62,7 +62,7 @@ impl Fleet {
             );
             return Err(error.into());
         }
-        let config = session::load(&args.config, run)?;
+        let config = session::load(&args.config.config, run)?;
         let sites = session::sites(&args.connection, &config).await?;
         let connection =
             Connection::connect(&args.connection, None, mode, &sites, config.accounts()).await?;
@@ -91,10 +91,11 @@ impl Fleet {
     /// # Errors
     /// There are none, so nobody may grant anything.
     pub(super) fn limits(&self) -> Result<&Limits, CommandError> {
-        self.config.grants().ok_or_else(|| CommandError::new(Exit::Refused, "the configuration has no `[grants]`, so nobody may grant anything".to_owned()).with_hint(Some(
-                "say what may be granted, as in `[grants]` with `services = [\"ssh\"]` and `max = \"8h\"`"
-                    .to_owned(),
-            )))
+        self.config.grants().ok_or_else(|| {
+            let message = "the configuration has no `[grants]`, so nobody may grant anything";
+            let hint = "say what may be granted, as in `[grants]` with `services = [\"ssh\"]` and `max = \"8h\"`";
+            CommandError::new(Exit::Refused, message).with_hint(hint)
+        })
     }
 
     /// Every grant of the listed instances.
@@ -123,30 +124,15 @@ impl Fleet {
                 });
             }
         }
-        let sites = self.live.sites_unreadable.iter();
-        let sites = sites.filter(|(site, _)| self.sites.contains(site));
+        let mut sites_unreadable = self.live.sites_unreadable.clone();
+        sites_unreadable.retain(|site, _| self.sites.contains(site));
         let mut grants = Grants {
             as_of: now,
             grants,
-            sites_unreadable: sites
-                .map(|(site, reason)| (site.clone(), reason.clone()))
-                .collect(),
+            sites_unreadable: sites_unreadable.into_iter().collect(),
         };
         grants.sort();
         Ok(grants)
-    }
-
-    /// The writer.
-    ///
-    /// # Errors
-    /// There is nothing to write to.
-    pub(super) fn writer(&self) -> Result<AccountsWriter, CommandError> {
-        self.connection.writer().ok_or_else(|| {
-            CommandError::failed(
-                "internal error: there is nothing to write to; please report this bug",
-            )
-            .with_code(Code::Internal)
-        })
     }
 
     /// The caller, according to STS for the credentials that reach an instance.
@@ -240,7 +226,7 @@ fn desired_instance(
             Exit::Incomplete,
             format!("what is declared for `{id}` is undecided: {reason}"),
         )
-        .with_hint(hint.clone())
+        .with_optional_hint(hint.clone())
         .into());
     }
     Ok(desired.instances.get(id).cloned())

@@ -73,9 +73,7 @@ fn decide(answers: &[(&str, Result<IpAddr, String>)]) -> Result<Sources, Command
                     all.join(" or ")
                 ))
                 .with_code(Code::OwnAddress)
-                .with_hint(Some(
-                    "name the address itself, as in `--from 203.0.113.7`".to_owned(),
-                )));
+                .with_hint("name the address itself, as in `--from 203.0.113.7`"));
             }
             continue;
         };
@@ -90,9 +88,7 @@ fn decide(answers: &[(&str, Result<IpAddr, String>)]) -> Result<Sources, Command
                 "{address} cannot be granted: it is not a public address ({special})"
             ))
             .with_code(Code::OwnAddress)
-            .with_hint(Some(
-                "`whoami` of `[grants]` must name servers on the internet".to_owned(),
-            )));
+            .with_hint("`whoami` of `[grants]` must name servers on the internet"));
         }
         sources.insert(IpNet::from(**address));
     }
@@ -107,9 +103,7 @@ fn decide(answers: &[(&str, Result<IpAddr, String>)]) -> Result<Sources, Command
             reasons.join("; ")
         ))
         .with_code(Code::OwnAddress)
-        .with_hint(Some(
-            "name the address itself, as in `--from 203.0.113.7`".to_owned(),
-        )));
+        .with_hint("name the address itself, as in `--from 203.0.113.7`"));
     }
     for reason in reasons {
         note(&format!("{reason}, so it is left out"));

@@ -143,7 +143,10 @@ impl Fleet {
         stop: &Stop,
         work: impl AsyncFnOnce(&mut Resolver<'_>, &LeaseTools<'_>) -> T,
     ) -> Result<T, CommandError> {
-        let writer = self.writer()?;
+        let writer = self.connection.writer().ok_or_else(|| {
+            let message = "internal error: there is nothing to write to; please report this bug";
+            CommandError::failed(message).with_code(Code::Internal)
+        })?;
         let instance = self.live.instances.get(id);
         let scope = Scope {
             account: instance.and_then(|instance| instance.account().map(str::to_owned)),
@@ -191,18 +194,19 @@ fn tag_error(id: &InstanceId, failure: Failure) -> CommandError {
         "until its end it counts as declared: remove it, or the next `apply` opens it again";
     CommandError::failed(format!("closed, but on `{id}` {message}"))
         .with_code(Code::NotApplied)
-        .with_hint(hint.or_else(|| Some(otherwise.to_owned())))
+        .with_optional_hint(hint.or_else(|| Some(otherwise.to_owned())))
 }
 
 /// Reports declared rules that are not open because somebody else wrote at the same time.
 fn report_lost(id: &InstanceId, lost: &[Rule]) -> Exit {
     for rule in lost {
         let (key, sources) = (rule.key, &rule.sources);
+        let message = format!(
+            "somebody else wrote to `{id}` at the same time, and {key} from {sources}, which is declared, is not open"
+        );
         write_error(
             Code::NotApplied,
-            &format!(
-                "somebody else wrote to `{id}` at the same time, and {key} from {sources}, which is declared, is not open"
-            ),
+            &message,
             Some("`portward apply` opens it"),
         );
     }
@@ -233,11 +237,11 @@ fn obstacle_error(id: &InstanceId, obstacle: Obstacle<RunError>) -> RunError {
             format!("`{id}`: others wrote again and again: {last}"),
         )
         .with_code(Code::NotApplied)
-        .with_hint(Some("try again when nobody else writes".to_owned())),
+        .with_hint("try again when nobody else writes"),
         Obstacle::Failed(Failure { message, hint, .. }) => {
             CommandError::failed(format!("`{id}`: {message}"))
                 .with_code(Code::NotApplied)
-                .with_hint(hint)
+                .with_optional_hint(hint)
         }
     };
     error.into()

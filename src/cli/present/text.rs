@@ -20,8 +20,9 @@ pub(in crate::cli) fn plan_text(
     diff: bool,
 ) -> String {
     let mut text = guarded_text(&planned.plan, &run.refusals, &planned.cost, view);
-    if let Some(shard) = planned.scope.shard.filter(|_| !is_quiet()) {
-        text.push_str(&render::text::part(shard, planned.scope.declared));
+    let scope = &planned.inputs.scope;
+    if let Some(shard) = scope.shard.filter(|_| !is_quiet()) {
+        text.push_str(&render::text::part(shard, scope.declared));
     }
     text.push_str(&render::text::violations(&run.findings.violations));
     let mut text = wrap_to_stdout(&text);

@@ -38,7 +38,7 @@ pub(in crate::cli) fn find<'a>(text: &str, live: &'a Live) -> Result<&'a Instanc
                 "there is no instance `{text}` in the regions that were looked at"
             ))
             .with_code(Code::NotFound)
-            .with_hint(suggestion(text, live.instances.keys())),
+            .with_optional_hint(suggestion(text, live.instances.keys())),
             [(site, cause), ..] => {
                 CommandError::unlisted(&format!("an instance `{text}`"), site, cause)
             }

@@ -21,9 +21,9 @@ pub(super) use cost::{calls_made, cost};
 pub(super) use discover::{discover, discover_expected, read_rules};
 pub(super) use find::{find, sites_that_may_hold};
 pub(super) use planned::{PlanInputs, Planned};
-pub(super) use select::{narrow, pattern, patterns, selects, suggestion};
+pub(super) use select::{narrow, pattern, patterns, selects, selects_any, suggestion};
 
-use super::args::{ConfigArgs, ConnectionArgs, ConsentArgs, FleetArgs, ReadMode};
+use super::args::{ConnectionArgs, ConsentArgs, FleetArgs, ReadMode};
 use super::connection::{AccessMode, Connection, Snapshot};
 use super::error::{CommandError, RunError, problems};
 use super::run::Run;
@@ -34,7 +34,7 @@ use crate::lease::Leases;
 use crate::lightsail::{Reader, aws};
 use crate::model::{Desired, DesiredInstance, Instance, InstanceId, Live, Shard, Site};
 use crate::plan::file::Scope;
-use crate::plan::{self, Plan};
+use crate::plan::{self, InstancePlan, Plan};
 use crate::policy;
 use crate::render::facts::Expiring;
 
@@ -78,7 +78,7 @@ pub(super) async fn plan(
     // What turns out not to be declared is forgotten again, and what was not foreseen is read afterwards.
     let likely = |instance: &Instance| {
         let id = &instance.id;
-        (targets.is_empty() || targets.iter().any(|target| selects(target, id)))
+        selects_any(&targets, id)
             && request.shard.is_none_or(|shard| shard.holds(id))
             && sites.contains(&id.site())
             && likely_declared.contains(instance)
@@ -159,9 +159,7 @@ pub(super) async fn plan(
     run.findings = policy::check_policies(&planned.plan, &desired, request.judged);
     let unused = std::mem::take(&mut run.findings.unused_waivers);
     planned.plan.notes.extend(unused);
-    let changing = planned.plan.instances.iter();
-    let changing = changing.filter(|instance| !instance.calls.is_empty());
-    planned.ends = changing
+    planned.ends = changing(&planned.plan)
         .filter_map(|instance| {
             let id = &instance.instance.id;
             Some((id.clone(), desired.instances.get(id)?.next_expiry()?))
@@ -207,6 +205,11 @@ fn expired_lease_tags(desired: &Desired) -> BTreeMap<InstanceId, BTreeSet<String
         .collect()
 }
 
+/// The instances that a plan writes to.
+pub(super) fn changing(plan: &Plan) -> impl Iterator<Item = &InstancePlan> + Clone {
+    plan.instances.iter().filter(|one| !one.calls.is_empty())
+}
+
 /// The account of the instances of a plan, where the configuration names none.
 pub(super) fn account(plan: &Plan) -> Option<String> {
     let instances = plan.instances.iter();
@@ -215,8 +218,8 @@ pub(super) fn account(plan: &Plan) -> Option<String> {
 }
 
 /// Loads the configuration and prints its warnings.
-pub(super) fn load(args: &ConfigArgs, run: &mut Run) -> Result<Config, RunError> {
-    let config = config::load(&args.config)?;
+pub(super) fn load(path: &Path, run: &mut Run) -> Result<Config, RunError> {
+    let config = config::load(path)?;
     run.facts.config = Some(config.fingerprint());
     write_warnings(config.warnings());
     Ok(config)
@@ -224,7 +227,7 @@ pub(super) fn load(args: &ConfigArgs, run: &mut Run) -> Result<Config, RunError>
 
 /// Loads the configuration and connects for reading, to its sites.
 pub(super) async fn open(
-    config: &ConfigArgs,
+    config: &Path,
     connection: &ConnectionArgs,
     inventory: Option<&Path>,
     run: &mut Run,

@@ -25,6 +25,7 @@ pub(in crate::cli) struct PlanInputs {
     pub(in crate::cli) scope: Scope,
     pub(in crate::cli) config: Fingerprint,
     pub(in crate::cli) made_at: OffsetDateTime,
+    /// The first instant at which the plan would differ.
     pub(in crate::cli) changes_at: Option<OffsetDateTime>,
     /// Where the plan undoes a run: the instances that somebody else has changed since, with what is different.
     pub(in crate::cli) changed_since: BTreeMap<InstanceId, String>,
@@ -33,18 +34,13 @@ pub(in crate::cli) struct PlanInputs {
 /// A checked plan, with its inputs.
 pub(in crate::cli) struct Planned {
     pub(in crate::cli) plan: Plan,
-    pub(in crate::cli) scope: Scope,
-    pub(in crate::cli) config: Fingerprint,
+    pub(in crate::cli) inputs: PlanInputs,
     /// The calls that it took and will take, once they are counted.
     pub(in crate::cli) cost: Cost,
     /// When the first declared rule of an instance ends, for each that is to be changed and has one.
     pub(in crate::cli) ends: BTreeMap<InstanceId, Expiry>,
     /// The tags of the leases that are over and whose access the plan closes, where it is still open.
     pub(in crate::cli) ended: BTreeMap<InstanceId, BTreeSet<String>>,
-    guard: Guard,
-    made_at: OffsetDateTime,
-    /// The first instant at which the plan would differ.
-    changes_at: Option<OffsetDateTime>,
 }
 
 impl Planned {
@@ -61,35 +57,23 @@ impl Planned {
             let message = format!("internal error: invalid plan: {defect}");
             return Err(CommandError::failed(message)
                 .with_code(Code::Internal)
-                .with_hint(Some(
-                    "please report this bug, with the configuration and the live rules".to_owned(),
-                )));
+                .with_hint("please report this bug, with the configuration and the live rules"));
         }
-        let PlanInputs {
-            guard,
-            scope,
-            config,
-            made_at,
-            changes_at,
-            changed_since,
-        } = inputs;
         let reason = consent.reason.as_deref().unwrap_or_default();
-        run.set_provenance(made_at, &scope);
+        run.set_provenance(inputs.made_at, &inputs.scope);
         let mut judgement = policy::judge_undo(
             &plan,
-            &guard,
-            scope.declared,
-            &changed_since,
+            &inputs.guard,
+            inputs.scope.declared,
+            &inputs.changed_since,
             &consent.allow,
             reason,
         );
-        if let Some(shard) = scope.shard {
-            let whole = judgement
-                .refusals
-                .iter_mut()
-                .filter(|refusal| refusal.instance.is_none());
-            for refusal in whole {
-                refusal.reason = format!("{} (the part of shard {shard})", refusal.reason);
+        if let Some(shard) = inputs.scope.shard {
+            for refusal in &mut judgement.refusals {
+                if refusal.instance.is_none() {
+                    refusal.reason = format!("{} (the part of shard {shard})", refusal.reason);
+                }
             }
         }
         for allow in &judgement.unneeded {
@@ -100,14 +84,10 @@ impl Planned {
         run.refusals = judgement.refusals;
         Ok(Self {
             plan,
-            scope,
+            inputs,
             cost: Cost::default(),
-            config,
             ends: BTreeMap::new(),
             ended: BTreeMap::new(),
-            guard,
-            made_at,
-            changes_at,
         })
     }
 
@@ -121,7 +101,7 @@ impl Planned {
         self.cost = cost::cost(
             counts,
             &self.plan,
-            self.scope.leases,
+            self.inputs.scope.leases,
             connection.rate(),
             only_listed,
         );
@@ -158,22 +138,23 @@ impl Planned {
     /// # Errors
     /// A rule ended while the plan was made.
     fn file(&self, valid_for: std::time::Duration) -> Result<PlanFile, CommandError> {
-        if let Some(ended) = self.changes_at.filter(|ended| *ended <= self.made_at) {
+        let inputs = &self.inputs;
+        if let Some(ended) = inputs.changes_at.filter(|ended| *ended <= inputs.made_at) {
             let message = format!(
                 "the plan is not valid: a rule ended at {ended}, before the plan was complete"
             );
             return Err(CommandError::failed(message)
                 .with_code(Code::StalePlan)
-                .with_hint(Some("plan again".to_owned())));
+                .with_hint("plan again"));
         }
         let valid_for = time::Duration::try_from(valid_for).unwrap_or(time::Duration::MAX);
-        let valid_until = file::valid_until(self.changes_at, self.made_at, valid_for);
+        let valid_until = file::valid_until(inputs.changes_at, inputs.made_at, valid_for);
         Ok(PlanFile::new(
             self.plan.clone(),
-            self.scope.clone(),
-            self.guard.clone(),
-            self.config,
-            self.made_at,
+            inputs.scope.clone(),
+            inputs.guard.clone(),
+            inputs.config,
+            inputs.made_at,
             valid_until,
         ))
     }

@@ -23,7 +23,7 @@ pub(in crate::cli) fn narrow(
         return Ok(());
     }
     let patterns = patterns(selectors)?;
-    for (pattern, selector) in patterns.iter().zip(selectors) {
+    for pattern in &patterns {
         let mut ids = desired.instances.keys().chain(desired.undecided.keys());
         let named = ids.any(|id| selects(pattern, id))
             || desired
@@ -35,22 +35,23 @@ pub(in crate::cli) fn narrow(
             let mut undeclared = undeclared.filter(|undeclared| selects(pattern, &undeclared.id));
             if let Some(Undeclared { id }) = undeclared.next() {
                 let message = format!(
-                    "`--target {selector}` names no declared instance: `{id}` exists and is not declared"
+                    "`--target {pattern}` names no declared instance: `{id}` exists and is not declared"
                 );
                 return Err(CommandError::failed(message).with_code(Code::NotFound));
             }
-            return Err(CommandError::failed(format!(
-                "`--target {selector}` names no declared instance"
-            ))
-            .with_code(Code::NotFound)
-            .with_hint(suggestion(selector, desired.instances.keys())));
+            let message = format!("`--target {pattern}` names no declared instance");
+            let hint = suggestion(pattern.as_str(), desired.instances.keys());
+            return Err(CommandError::failed(message)
+                .with_code(Code::NotFound)
+                .with_optional_hint(hint));
         }
     }
     if let Some((site, cause)) = unlisted.first_key_value() {
-        let bare = |selector: &&String| !selector.contains(['/', '*', '?', '[']);
         let in_full = |id: &InstanceId| {
-            let mut all = patterns.iter().zip(selectors);
-            all.any(|(pattern, selector)| !bare(&selector) && selects(pattern, id))
+            let is_bare = |pattern: &Pattern| !pattern.as_str().contains(['/', '*', '?', '[']);
+            patterns
+                .iter()
+                .any(|pattern| !is_bare(pattern) && selects(pattern, id))
         };
         for id in desired.instances.keys().filter(|id| !in_full(id)) {
             let name = &id.name;
@@ -60,14 +61,13 @@ pub(in crate::cli) fn narrow(
             desired.undecided.entry(id.clone()).or_insert(cause);
         }
     }
-    let selected = |id: &InstanceId| patterns.iter().any(|pattern| selects(pattern, id));
-    desired.undecided.retain(|id, _| selected(id));
+    desired.undecided.retain(|id, _| selects_any(&patterns, id));
     let Desired {
         instances,
         undecided,
         ..
     } = desired;
-    instances.retain(|id, _| selected(id) && !undecided.contains_key(id));
+    instances.retain(|id, _| selects_any(&patterns, id) && !undecided.contains_key(id));
     desired.missing.retain(|missing| {
         patterns
             .iter()
@@ -75,13 +75,15 @@ pub(in crate::cli) fn narrow(
     });
     desired
         .undeclared
-        .retain(|Undeclared { id }| patterns.iter().any(|pattern| selects(pattern, id)));
+        .retain(|undeclared| selects_any(&patterns, &undeclared.id));
     Ok(())
 }
 
 /// The selectors, as text.
-pub(in crate::cli) fn patterns(selectors: &[String]) -> Result<Vec<Pattern>, CommandError> {
-    selectors.iter().map(|selector| pattern(selector)).collect()
+pub(in crate::cli) fn patterns<'a>(
+    selectors: impl IntoIterator<Item = &'a String>,
+) -> Result<Vec<Pattern>, CommandError> {
+    selectors.into_iter().map(|text| pattern(text)).collect()
 }
 
 /// A selector, as text.
@@ -97,6 +99,11 @@ pub(in crate::cli) fn pattern(selector: &str) -> Result<Pattern, CommandError> {
 /// Matches the name alone, the region and name, or account, region and name.
 pub(in crate::cli) fn selects(pattern: &Pattern, id: &InstanceId) -> bool {
     id.is_called(|name| pattern.matches(name))
+}
+
+/// Whether one of these selects an instance, or there is none.
+pub(in crate::cli) fn selects_any(patterns: &[Pattern], id: &InstanceId) -> bool {
+    patterns.is_empty() || patterns.iter().any(|pattern| selects(pattern, id))
 }
 
 /// The same of a name as it is written in the configuration.

@@ -25,7 +25,7 @@ use crate::config::{self, AdoptedConfig, Config, InstanceDifference, Source};
 use crate::model::{Code, Desired, Key, Live};
 use crate::plan::{self, Plan};
 use crate::render;
-use crate::render::json::{Problem, Severity};
+use crate::render::json::Problem;
 use crate::render::text::{self, PlanView};
 
 /// The adopted rules, and the remaining differences.
@@ -69,28 +69,18 @@ pub(super) async fn run(
 }
 
 async fn adopt(args: &PlanningArgs, dry_run: bool, run: &mut Run) -> Result<Adoption, RunError> {
-    let PlanningArgs {
-        config,
-        connection,
-        fleet,
-        strategy,
-        spelling,
-        snapshot,
-        shard,
-        receipts,
-        ..
-    } = args;
-    let warnings = unconfirmed::report_unconfirmed(&receipts.receipts, &config.config);
-    if shard.shard()?.is_some() {
+    let (config, connection, fleet) = (&args.config.config, &args.connection, &args.fleet);
+    let warnings = unconfirmed::report_unconfirmed(&args.receipts.receipts, config);
+    if args.shard.shard()?.is_some() {
         return Err(CommandError::usage(
             "`--adopt` edits the configuration of the whole fleet, and a shard sees a part",
             "leave out `--shard`",
         )
         .into());
     }
-    let inventory = snapshot.inventory.as_deref();
+    let inventory = args.snapshot.inventory.as_deref();
     let (loaded, sites, client) = session::open(config, connection, inventory, run).await?;
-    let as_of = config.as_of.unwrap_or_else(OffsetDateTime::now_utc);
+    let as_of = args.config.as_of();
     let reader = client.reader();
     let others = session::other_sites(connection, &loaded, &sites).await;
     let mut live = session::discover(reader, &[&sites[..], &others].concat()).await;
@@ -102,7 +92,7 @@ async fn adopt(args: &PlanningArgs, dry_run: bool, run: &mut Run) -> Result<Adop
     live.firewalls = session::read_rules(reader, ids, fleet.concurrency).await;
     client.close().await;
 
-    let options = plan_options(*strategy, *spelling);
+    let options = plan_options(args.strategy, args.spelling);
     let before = plan::plan(&desired, &live, options);
     let AdoptedConfig {
         sources,
@@ -150,10 +140,7 @@ async fn adopt(args: &PlanningArgs, dry_run: bool, run: &mut Run) -> Result<Adop
     for (id, reason) in refused.into_iter().chain(still_open) {
         let message = format!("not adopted: {id}: {reason}");
         write_status(&message);
-        problems.push(Problem {
-            severity: Severity::Warning,
-            ..Problem::error(Code::NoSafeWay, message, None)
-        });
+        problems.push(Problem::warning(Code::NoSafeWay, message));
     }
     Ok(Adoption {
         edits,

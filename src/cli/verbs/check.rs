@@ -3,29 +3,27 @@
 //! Owns the verb. Policies that depend on tags or groups are decided with an inventory, and named as undecided without one.
 //! Does not connect to anything.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use time::OffsetDateTime;
 
 use crate::cli::args::ConfigArgs;
-use crate::cli::documents::{self, additive_firewall};
+use crate::cli::documents::{self, KnownInstances, additive_firewall};
 use crate::cli::error::{RunError, problems};
 use crate::cli::exit::Exit;
 use crate::cli::output::Output;
 use crate::cli::present::show;
 use crate::cli::run::Run;
 use crate::cli::session;
-use crate::cli::streams::{is_quiet, note, wrap_to_stdout, write_error};
+use crate::cli::streams::{is_quiet, note, report_problem, wrap_to_stdout};
 use crate::config::Config;
 use crate::exposure::Effective;
 use crate::model::{
-    Code, Desired, Instance, InstanceId, LiveFirewall, Missing, Mode, Note, PolicySeverity, Site,
-    Undeclared, Unreadable,
+    Code, Desired, InstanceId, Missing, Mode, Note, PolicySeverity, Undeclared, Unreadable,
 };
 use crate::policy::{self, Findings};
-use crate::render::json::{Problem, Severity};
+use crate::render::json::Problem;
 use crate::render::{self, schema, text};
 
 #[derive(Args, Debug)]
@@ -41,31 +39,18 @@ pub(super) struct CheckArgs {
 }
 
 pub(super) fn run(args: &CheckArgs, run: &mut Run, output: &Output) -> Result<Exit, RunError> {
-    let CheckResult {
-        text,
-        findings,
-        problems,
-        mut exits,
-    } = check(args, run)?;
-    let mut violations = findings.violations.iter();
+    let (text, mut exits) = check(args, run)?;
+    let mut violations = run.findings.violations.iter();
     if violations.any(|violation| violation.severity == PolicySeverity::Deny) {
         exits.push(Exit::Refused);
     }
-    run.problems = problems;
-    run.findings = findings;
     Ok(show(output, run, Exit::highest(&exits), &text))
 }
 
-struct CheckResult {
-    text: String,
-    findings: Findings,
-    problems: Vec<Problem>,
-    exits: Vec<Exit>,
-}
-
-fn check(args: &CheckArgs, run: &mut Run) -> Result<CheckResult, RunError> {
-    let config = session::load(&args.config, run)?;
-    let as_of = args.config.as_of.unwrap_or_else(OffsetDateTime::now_utc);
+/// The text, and the exits besides that of a broken policy.
+fn check(args: &CheckArgs, run: &mut Run) -> Result<(String, Vec<Exit>), RunError> {
+    let config = session::load(&args.config.config, run)?;
+    let as_of = args.config.as_of();
     let summary = config.summary();
     let mut text = String::new();
     let notes = |text: &mut String, notes: &[Note]| {
@@ -94,26 +79,24 @@ fn check(args: &CheckArgs, run: &mut Run) -> Result<CheckResult, RunError> {
             declared
         }
         Some(path) => {
-            let fleet = CheckedFleet::read(path, &config, as_of)?;
-            for (site, Unreadable { reason, hint, .. }) in &fleet.unlisted {
+            let resolved = ResolvedInventory::read(path, &config, as_of)?;
+            for (site, Unreadable { reason, hint, .. }) in &resolved.known.unlisted {
                 let message = format!(
                     "cannot list the instances of `{site}` in the inventory `{}`: {reason}",
                     path.display()
                 );
-                write_error(Code::Undecided, &message, hint.as_deref());
-                problems.push(Problem::error(Code::Undecided, message, hint.clone()));
+                problems.push(report_problem(Code::Undecided, message, hint.clone()));
             }
-            for (id, Unreadable { reason, hint, .. }) in &fleet.desired.undecided {
+            for (id, Unreadable { reason, hint, .. }) in &resolved.desired.undecided {
                 let message = format!("what is declared for `{id}` is undecided: {reason}");
-                write_error(Code::Undecided, &message, hint.as_deref());
-                problems.push(Problem::error(Code::Undecided, message, hint.clone()));
+                problems.push(report_problem(Code::Undecided, message, hint.clone()));
             }
-            exits.extend(fleet.exits());
-            problems.extend(fleet.problems());
-            text.push_str(&fleet.text(path));
+            exits.extend(resolved.exits());
+            problems.extend(resolved.problems());
+            text.push_str(&resolved.text(path));
             notes(&mut text, &config.expiring(as_of));
-            notes(&mut text, &fleet.desired.notes);
-            fleet.findings(declared)
+            notes(&mut text, &resolved.desired.notes);
+            resolved.findings(declared)
         }
     };
     notes(&mut text, &findings.unused_waivers);
@@ -123,12 +106,9 @@ fn check(args: &CheckArgs, run: &mut Run) -> Result<CheckResult, RunError> {
         text.push_str(schema::LINE);
         text.push('\n');
     }
-    Ok(CheckResult {
-        text,
-        findings,
-        problems,
-        exits,
-    })
+    run.problems = problems;
+    run.findings = findings;
+    Ok((text, exits))
 }
 
 fn undecided_note(ids: &[String]) -> String {
@@ -143,33 +123,22 @@ fn undecided_note(ids: &[String]) -> String {
 }
 
 /// The configuration, resolved for the instances of an inventory.
-struct CheckedFleet {
+struct ResolvedInventory {
     desired: Desired,
-    instances: BTreeMap<InstanceId, Instance>,
-    rules: BTreeMap<InstanceId, LiveFirewall>,
-    /// The sites of the configuration that the inventory does not cover.
-    unlisted: BTreeMap<Site, Unreadable>,
+    known: KnownInstances,
 }
 
-impl CheckedFleet {
+impl ResolvedInventory {
     fn read(path: &Path, config: &Config, as_of: OffsetDateTime) -> Result<Self, RunError> {
         let inventory = documents::inventory(path)?;
-        let fleet = documents::Fleet::from_inventory(&inventory, config);
-        let desired = config.resolve_listed(&fleet.instances, &fleet.listing(), as_of)?;
-        let known = |(id, rules): (InstanceId, Result<LiveFirewall, Unreadable>)| {
-            rules.ok().map(|rules| (id, rules))
-        };
-        Ok(Self {
-            desired,
-            unlisted: fleet.unlisted,
-            instances: fleet.instances,
-            rules: fleet.rules.into_iter().filter_map(known).collect(),
-        })
+        let known = KnownInstances::from_inventory(&inventory, config);
+        let desired = config.resolve_listed(&known.instances, &known.listing(), as_of)?;
+        Ok(Self { desired, known })
     }
 
     fn exits(&self) -> impl Iterator<Item = Exit> {
         let missing = (!self.desired.missing.is_empty()).then_some(Exit::Failed);
-        let unlisted = (!self.unlisted.is_empty()).then_some(Exit::Incomplete);
+        let unlisted = (!self.known.unlisted.is_empty()).then_some(Exit::Incomplete);
         missing.into_iter().chain(unlisted)
     }
 
@@ -180,10 +149,11 @@ impl CheckedFleet {
             if wanted.mode != Mode::Additive {
                 return Some(Effective::default());
             }
-            let (instance, live) = (self.instances.get(id)?, self.rules.get(id)?);
-            Some(additive_firewall(instance, wanted, live).reach.certain)
+            let (instance, live) = (self.known.instances.get(id)?, self.known.rules.get(id)?);
+            let firewall = additive_firewall(instance, wanted, live.as_ref().ok()?);
+            Some(firewall.reach.certain)
         };
-        let mut findings = policy::check_declared_rules(&self.desired, &self.instances, live);
+        let mut findings = policy::check_declared_rules(&self.desired, &self.known.instances, live);
         let is_reported = |table: &policy::Violation| {
             let mut all = findings.violations.iter();
             all.any(|one| {
@@ -209,7 +179,7 @@ impl CheckedFleet {
         let mut text = format!(
             "{}: {}, {} declared\n",
             render::sanitize(&path.to_string_lossy()),
-            render::count(self.instances.len(), "instance"),
+            render::count(self.known.instances.len(), "instance"),
             instances.len()
         );
         text::missing(&mut text, missing);
@@ -229,13 +199,9 @@ impl CheckedFleet {
                 hint.as_ref().map(|hint| format!("did you mean `{hint}`?")),
             )
         };
-        let undeclared = |Undeclared { id }: &Undeclared| Problem {
-            severity: Severity::Warning,
-            ..Problem::error(
-                Code::InventoryMismatch,
-                format!("`{id}` is not in the configuration"),
-                None,
-            )
+        let undeclared = |Undeclared { id }: &Undeclared| {
+            let message = format!("`{id}` is not in the configuration");
+            Problem::warning(Code::InventoryMismatch, message)
         };
         let missing = self.desired.missing.iter().map(missing);
         missing.chain(self.desired.undeclared.iter().map(undeclared))

@@ -27,7 +27,9 @@ use crate::cli::output::Output;
 use crate::cli::present::{known_service, show_answer};
 use crate::cli::run::Run;
 use crate::cli::session::{self, selects};
-use crate::cli::streams::{note, wrap_to_stdout, write_error, write_status, write_warnings};
+use crate::cli::streams::{
+    note, report_problem, wrap_to_stdout, write_error, write_status, write_warnings,
+};
 use crate::config::{Config, PartialInstanceId, describe_grant_changes};
 use crate::exposure::{Compared, ComparedDocument, DocumentFirewall};
 use crate::inventory::Inventory;
@@ -123,12 +125,6 @@ impl DiffResult {
     }
 }
 
-/// Prints an error, and returns it for the report.
-fn report_problem(code: Code, message: String, hint: Option<String>) -> json::Problem {
-    write_error(code, &message, hint.as_deref());
-    json::Problem::error(code, message, hint)
-}
-
 fn compare(args: &DiffArgs, output: &Output) -> Result<DiffResult, RunError> {
     if args.old == "-" && args.new == "-" {
         return Err(
@@ -136,7 +132,8 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<DiffResult, RunError> {
         );
     }
     let (old, new) = (documents::open(&args.old)?, documents::open(&args.new)?);
-    if let Content::Config(config) = &new.content {
+    let configs = (old.content.config(), new.content.config());
+    if let Some(config) = configs.1 {
         write_warnings(config.warnings());
     }
     let given = args
@@ -145,9 +142,13 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<DiffResult, RunError> {
         .map(documents::inventory)
         .transpose()?;
     // The other side may be the very list of instances that a configuration is for.
-    let named = accounts(&old).into_iter().chain(accounts(&new)).collect();
+    let configs_read = [configs.0, configs.1].into_iter().flatten();
+    let named = configs_read
+        .clone()
+        .flat_map(Config::account_names)
+        .collect();
     let inventory = given.as_ref().or(inventory_of(&old)).or(inventory_of(&new));
-    let places = places(&old, &new, inventory.is_none(), &args.target);
+    let places = places(configs_read, inventory.is_none(), &args.target);
     let context = ResolveContext {
         accounts: &named,
         inventory,
@@ -155,11 +156,7 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<DiffResult, RunError> {
         places: &places,
         as_of: args.as_of.unwrap_or_else(OffsetDateTime::now_utc),
     };
-    let both = matches!(
-        (&old.content, &new.content),
-        (Content::Config(_), Content::Config(_))
-    );
-    let mut before = Document::read(&old, context, both)?;
+    let mut before = Document::read(&old, context, configs.0.is_some() && configs.1.is_some())?;
     let mut after = Document::read(&new, context, false)?;
     align_regions(&mut before, &mut after);
     narrow(&args.target, &mut before, &mut after)?;
@@ -189,8 +186,8 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<DiffResult, RunError> {
     }
     let hint = inventory.is_none().then_some(HINT);
     report_undecided(&all, hint, output, &mut problems);
-    let grants = match (&old.content, &new.content) {
-        (Content::Config(old), Content::Config(new)) => describe_grant_changes(old, new),
+    let grants = match configs {
+        (Some(old), Some(new)) => describe_grant_changes(old, new),
         _ => Vec::new(),
     };
     let mut exits = Vec::new();
@@ -203,7 +200,7 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<DiffResult, RunError> {
     if all.iter().any(Compared::differs) {
         exits.push(Exit::Differs);
     }
-    if let Content::Config(config) = &new.content {
+    if let Some(config) = configs.1 {
         problems.extend(error::problems(config.warnings()));
     }
     Ok(DiffResult {
@@ -287,40 +284,29 @@ fn known_instances(
 
 /// The note on doubtful entries of either document.
 fn doubt_messages(all: &[Compared]) -> Vec<String> {
-    let messages =
-        |compared: &Compared| {
-            let name = compared.subject.clone();
-            compared.doubts().map(move |(which, doubt)| {
+    let doubts = all.iter().flat_map(|compared| {
+        let doubts = compared.doubts();
+        doubts.map(|(which, doubt)| (&compared.subject, which.as_str(), doubt))
+    });
+    doubts
+        .map(|(name, side, doubt)| {
             format!(
-                "{name} cannot be compared for certain: on the {} side, `{}` is in doubt: {}",
-                which.as_str(),
-                doubt.entry,
-                doubt.why
+                "{name} cannot be compared for certain: on the {side} side, `{}` is in doubt: {}",
+                doubt.entry, doubt.why
             )
-        }).collect::<Vec<_>>()
-        };
-    all.iter().flat_map(messages).collect()
+        })
+        .collect()
 }
 
 /// The instances that have a table on either side, and, where none is known, those that are asked for by name.
-fn places(
-    old: &OpenedDocument,
-    new: &OpenedDocument,
+fn places<'a>(
+    configs: impl Iterator<Item = &'a Config> + Clone,
     none_is_known: bool,
     targets: &[String],
 ) -> Vec<PartialInstanceId> {
-    let configs: Vec<&Config> = [old, new]
-        .into_iter()
-        .filter_map(|opened| match &opened.content {
-            Content::Config(config) => Some(&**config),
-            Content::Plan(..) | Content::Inventory(_) | Content::Ports(_) => None,
-        })
-        .collect();
-    let mut all: BTreeSet<PartialInstanceId> = configs
-        .iter()
-        .flat_map(|config| config.partial_ids())
-        .collect();
-    let sites: BTreeSet<Site> = configs.iter().flat_map(|config| config.sites()).collect();
+    let ids = configs.clone().flat_map(Config::partial_ids);
+    let mut all: BTreeSet<PartialInstanceId> = ids.collect();
+    let sites: BTreeSet<Site> = configs.flat_map(Config::sites).collect();
     let regions: BTreeSet<&String> = sites.iter().map(|site| &site.region).collect();
     let asked = targets
         .iter()
@@ -344,14 +330,6 @@ fn plan(opened: &OpenedDocument) -> Option<&Plan> {
     }
 }
 
-/// The account names of a configuration, by their ids.
-fn accounts(opened: &OpenedDocument) -> BTreeMap<&str, &str> {
-    match &opened.content {
-        Content::Config(config) => config.account_names(),
-        Content::Plan(..) | Content::Inventory(_) | Content::Ports(_) => BTreeMap::new(),
-    }
-}
-
 fn inventory_of(opened: &OpenedDocument) -> Option<&Inventory> {
     match &opened.content {
         Content::Inventory(inventory) => Some(inventory),
@@ -365,7 +343,7 @@ fn undeclared(
     [old, new]: [(&OpenedDocument, &Document); 2],
 ) -> BTreeMap<InstanceId, ComparedDocument> {
     let lacks = |(opened, document): (&OpenedDocument, &Document), id: &InstanceId| {
-        matches!(opened.content, Content::Config(_)) && !document.instances.contains_key(id)
+        opened.content.config().is_some() && !document.instances.contains_key(id)
     };
     let inventory = context.inventory.into_iter();
     let listed = inventory.flat_map(|inventory| inventory.named(context.accounts));

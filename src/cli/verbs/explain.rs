@@ -53,7 +53,19 @@ pub(super) async fn run(
     output: &Output,
 ) -> Result<Exit, RunError> {
     let answer = interruptible(explain(args, run)).await?;
-    answer.show(run, output)
+    let outputs = format!("exit-code={}\n", answer.exit.code());
+    show_answer(
+        output,
+        run,
+        answer.exit,
+        &outputs,
+        &|format, _| match format {
+            Format::Text | Format::Github => Some(answer.text.clone()),
+            Format::Json => Some(answer.json.clone()),
+            Format::Markdown => Some(answer.markdown.clone()),
+            Format::Sarif | Format::Codequality | Format::Html | Format::Prometheus => None,
+        },
+    )
 }
 
 struct ExplainResult {
@@ -63,26 +75,8 @@ struct ExplainResult {
     exit: Exit,
 }
 
-impl ExplainResult {
-    fn show(&self, run: &mut Run, output: &Output) -> Result<Exit, RunError> {
-        let outputs = format!("exit-code={}\n", self.exit.code());
-        show_answer(
-            output,
-            run,
-            self.exit,
-            &outputs,
-            &|format, _| match format {
-                Format::Text | Format::Github => Some(self.text.clone()),
-                Format::Json => Some(self.json.clone()),
-                Format::Markdown => Some(self.markdown.clone()),
-                Format::Sarif | Format::Codequality | Format::Html | Format::Prometheus => None,
-            },
-        )
-    }
-}
-
 async fn explain(args: &ExplainArgs, run: &mut Run) -> Result<ExplainResult, RunError> {
-    let config = session::load(&args.config, run)?;
+    let config = session::load(&args.config.config, run)?;
     let question = Question::parse(args, &config)?;
     let sites = session::sites(&args.connection, &config).await?;
     let snapshot = args.snapshot.inventory.as_deref().map(Snapshot::read);
@@ -115,15 +109,11 @@ async fn explain(args: &ExplainArgs, run: &mut Run) -> Result<ExplainResult, Run
         && let Some((id, why)) = ids.iter().find_map(|id| Some((id, undecided(id)?)))
     {
         let message = format!("what is declared for `{id}` is undecided: {why}");
-        let cannot = CommandError::new(Exit::Incomplete, message).with_hint(why.hint);
+        let cannot = CommandError::new(Exit::Incomplete, message).with_optional_hint(why.hint);
         return Err(cannot.into());
     }
-    let as_of = args
-        .config
-        .as_of
-        .unwrap_or_else(time::OffsetDateTime::now_utc);
     // How many instances there are is not the question here, so no region counts as listed.
-    let desired = config.resolve(&all.instances, &BTreeSet::new(), as_of)?;
+    let desired = config.resolve(&all.instances, &BTreeSet::new(), args.config.as_of())?;
     let found: Vec<ExplainedInstance<'_>> = ids
         .into_iter()
         .map(|id| {
@@ -162,12 +152,9 @@ fn requested_instances<'a>(
     live: &'a Live,
 ) -> Result<Vec<&'a InstanceId>, CommandError> {
     let patterns = session::patterns(&args.fleet.target)?;
-    let selected = |id: &InstanceId| {
-        patterns.is_empty() || patterns.iter().any(|pattern| session::selects(pattern, id))
-    };
     if let Some(name) = &args.instance {
         let id = session::find(name, live)?;
-        if !selected(id) {
+        if !session::selects_any(&patterns, id) {
             let targets = args.fleet.target.join(",");
             return Err(CommandError::usage(
                 format!("`{name}` is not among the instances that `--target {targets}` names"),
@@ -176,23 +163,23 @@ fn requested_instances<'a>(
         }
         return Ok(vec![id]);
     }
-    for (pattern, selector) in patterns.iter().zip(&args.fleet.target) {
-        let is_named = live
-            .instances
-            .keys()
-            .any(|id| session::selects(pattern, id));
+    for pattern in &patterns {
+        let mut ids = live.instances.keys();
         // What it names may be where nobody could look.
-        if !is_named && live.sites_unreadable.is_empty() {
-            let hint = session::suggestion(selector, live.instances.keys());
+        if live.sites_unreadable.is_empty() && !ids.any(|id| session::selects(pattern, id)) {
+            let hint = session::suggestion(pattern.as_str(), live.instances.keys());
             let message = format!(
-                "`--target {selector}` names no instance in the regions that were looked at"
+                "`--target {pattern}` names no instance in the regions that were looked at"
             );
             return Err(CommandError::failed(message)
                 .with_code(Code::NotFound)
-                .with_hint(hint));
+                .with_optional_hint(hint));
         }
     }
-    Ok(live.instances.keys().filter(|id| selected(id)).collect())
+    let ids = live.instances.keys();
+    Ok(ids
+        .filter(|id| session::selects_any(&patterns, id))
+        .collect())
 }
 
 /// The data of an instance that the question needs.
@@ -279,26 +266,19 @@ fn render_answers(args: &ExplainArgs, answers: &Answers<'_>) -> ExplainResult {
     let unread: Vec<(&InstanceId, &Unreadable)> = unread.collect();
     match unread[..] {
         [] => {}
-        [(id, why)] => write_error(
-            Code::Unreadable,
-            &format!("`{id}` could not be read: {why}"),
-            why.hint.as_deref(),
-        ),
+        [(id, why)] => {
+            let message = format!("`{id}` could not be read: {why}");
+            write_error(Code::Unreadable, &message, why.hint.as_deref());
+        }
         _ => {
             let instances = render::count(unread.len(), "instance");
-            write_error(
-                Code::Unreadable,
-                &format!("{instances} could not be read; the answer says why"),
-                None,
-            );
+            let message = format!("{instances} could not be read; the answer says why");
+            write_error(Code::Unreadable, &message, None);
         }
     }
     for (site, why) in answers.unlisted {
-        write_error(
-            Code::Unreadable,
-            &format!("cannot list the instances of `{site}`: {why}"),
-            why.hint.as_deref(),
-        );
+        let message = format!("cannot list the instances of `{site}`: {why}");
+        write_error(Code::Unreadable, &message, why.hint.as_deref());
     }
     let is_decided = answers.all.iter().all(|one| one.undecided.is_none());
     let is_whole = is_decided && unread.is_empty() && answers.unlisted.is_empty();

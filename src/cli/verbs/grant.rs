@@ -174,43 +174,18 @@ pub(super) async fn make_grant(
     receipts: &Path,
     stop: &Stop,
 ) -> Result<NewGrant, RunError> {
-    let GrantRequest {
-        instance,
-        service,
-        from,
-        length,
-        reason,
-        replace,
-    } = request;
-    let max = fleet.limits()?.max;
-    let refusal = if *length > max {
-        Some(NotPermitted::Duration(max).to_string())
-    } else if *length < SHORTEST {
-        let seconds = SHORTEST.as_secs();
-        Some(format!("a grant lasts for at least {seconds} s"))
-    } else {
-        None
-    };
-    if let Some(refusal) = refusal {
-        return Err(
-            CommandError::new(Exit::Refused, format!("not granted: {refusal}"))
-                .with_hint(Some(
-                    "name a time with `--for`, as in `--for 30m`".to_owned(),
-                ))
-                .into(),
-        );
-    }
-    let id = session::find(instance, &fleet.live)?.clone();
-    let keys = fleet.keys(service)?;
-    let sources = fleet.sources(from, &id).await?;
+    check_length(request.length, fleet.limits()?.max)?;
+    let id = session::find(&request.instance, &fleet.live)?.clone();
+    let keys = fleet.keys(&request.service)?;
+    let sources = fleet.sources(&request.from, &id).await?;
     let by = fleet.caller(&id).await;
     let lease = Lease {
         id: LeaseId::from_bits(fastrand::u64(..)),
-        until: lease_end(fleet.now(), *length)?,
+        until: lease_end(fleet.now(), request.length)?,
         keys,
         sources,
         by,
-        why: reason.clone().unwrap_or_default(),
+        why: request.reason.clone().unwrap_or_default(),
     };
     let lease = lease.fitted().map_err(|error| {
         CommandError::usage(
@@ -218,7 +193,7 @@ pub(super) async fn make_grant(
             "name fewer or wider networks, or fewer ports",
         )
     })?;
-    let replaced = if *replace {
+    let replaced = if request.replace {
         own_leases(fleet, &id, &lease)
     } else {
         Vec::new()
@@ -230,7 +205,7 @@ pub(super) async fn make_grant(
         lease.id,
         instant::format(lease.until),
         lease.by,
-        reason.as_deref().unwrap_or("no reason was given")
+        request.reason.as_deref().unwrap_or("no reason was given")
     );
     let exit = fleet
         .grant(&id, &lease, &replaced, about, receipts, stop)
@@ -242,6 +217,20 @@ pub(super) async fn make_grant(
         replaced,
         exit,
     })
+}
+
+fn check_length(length: Duration, max: Duration) -> Result<(), CommandError> {
+    let refusal = if length > max {
+        NotPermitted::Duration(max).to_string()
+    } else if length < SHORTEST {
+        format!("a grant lasts for at least {} s", SHORTEST.as_secs())
+    } else {
+        return Ok(());
+    };
+    Err(
+        CommandError::new(Exit::Refused, format!("not granted: {refusal}"))
+            .with_hint("name a time with `--for`, as in `--for 30m`"),
+    )
 }
 
 /// The end of a lease that begins now, in whole seconds.
@@ -294,9 +283,7 @@ fn schedules(id: &InstanceId, lease: &Lease, role: &str) -> String {
         })
     };
     let all: Vec<serde_json::Value> = lease.keys.iter().enumerate().map(one).collect();
-    let mut text = serde_json::Value::from(all).to_string();
-    text.push('\n');
-    text
+    format!("{}\n", serde_json::Value::from(all))
 }
 
 #[cfg(test)]

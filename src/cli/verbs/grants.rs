@@ -37,11 +37,8 @@ pub(super) async fn run(
     };
     let grants_found = interruptible(read).await?;
     for (site, why) in &grants_found.sites_unreadable {
-        write_error(
-            Code::Unreadable,
-            &format!("cannot list the instances of `{site}`: {why}"),
-            why.hint.as_deref(),
-        );
+        let message = format!("cannot list the instances of `{site}`: {why}");
+        write_error(Code::Unreadable, &message, why.hint.as_deref());
     }
     let exit = if grants_found.sites_unreadable.is_empty() {
         Exit::Done

@@ -9,10 +9,10 @@ use crate::cli::error::RunError;
 use crate::cli::exit::Exit;
 use crate::cli::output::Output;
 use crate::cli::run::Run;
-use crate::cli::streams::{write_error, write_status};
+use crate::cli::streams::write_status;
 use crate::config::{self, ImportedConfig};
 use crate::model::{Code, Live, LiveFirewall};
-use crate::render::json::{Problem, Severity};
+use crate::render::json::Problem;
 use crate::render::{count, schema};
 
 #[derive(Args, Debug)]
@@ -27,10 +27,7 @@ pub(super) async fn run(
     output: &Output,
 ) -> Result<Exit, RunError> {
     let survey = args.survey.read(output).await?;
-    let unreadable = survey.problems();
-    for problem in &unreadable {
-        write_error(problem.code, &problem.message, problem.hint.as_deref());
-    }
+    let mut problems = survey.report_problems();
     let mut exits = vec![survey.exit()];
     let regions = survey.regions;
     let read = |rules: Result<Vec<_>, _>| rules.map(|entries| LiveFirewall::read(&entries));
@@ -70,13 +67,10 @@ pub(super) async fn run(
     if differs {
         exits.push(Exit::Differs);
     }
-    let mut problems = unreadable;
     for entry in left_out {
-        write_status(&format!("not written: {entry}"));
-        problems.push(Problem {
-            severity: Severity::Warning,
-            ..Problem::error(Code::NoSafeWay, format!("not written: {entry}"), None)
-        });
+        let message = format!("not written: {entry}");
+        write_status(&message);
+        problems.push(Problem::warning(Code::NoSafeWay, message));
     }
     args.survey
         .write(run, &text, problems, Exit::highest(&exits), output)
@@ -88,8 +82,6 @@ fn redundant_rules(text: &str) -> usize {
     let Ok(config) = config::parse(vec![source]) else {
         return 0;
     };
-    let warnings = config.warnings().iter();
-    warnings
-        .filter(|warning| warning.code == Code::Redundant)
-        .count()
+    let is_redundant = |warning: &&config::Diagnostic| warning.code == Code::Redundant;
+    config.warnings().iter().filter(is_redundant).count()
 }

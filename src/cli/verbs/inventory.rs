@@ -4,7 +4,7 @@
 //! unreadable rules for empty: they are `null`, an unreadable region is left out, and the run exits with 6.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use futures_util::StreamExt as _;
@@ -23,7 +23,7 @@ use crate::cli::progress;
 use crate::cli::run::Run;
 use crate::cli::session;
 use crate::cli::signals::interruptible;
-use crate::cli::streams::write_error;
+use crate::cli::streams::report_problem;
 use crate::config::{self, Account};
 use crate::inventory::{Entry, Inventory, Unlisted};
 use crate::lightsail::Reader;
@@ -80,10 +80,7 @@ pub(super) async fn run(
     output: &Output,
 ) -> Result<Exit, RunError> {
     let survey = args.survey.read(output).await?;
-    let problems = survey.problems();
-    for problem in &problems {
-        write_error(problem.code, &problem.message, problem.hint.as_deref());
-    }
+    let problems = survey.report_problems();
     let text = sanitize_json(survey.inventory().to_json());
     args.survey
         .write(run, &text, problems, survey.exit(), output)
@@ -103,7 +100,7 @@ impl SurveyArgs {
     }
 
     async fn survey(&self) -> Result<Survey, RunError> {
-        let patterns = patterns(self.selectors.iter().chain(&self.fleet.target))?;
+        let patterns = session::patterns(self.selectors.iter().chain(&self.fleet.target))?;
         let (sites, accounts) = self.sites().await?;
         let connection = Connection::connect(
             &self.connection,
@@ -147,8 +144,9 @@ impl SurveyArgs {
         if !self.connection.region.is_empty() {
             return Ok(self.connection.region.iter().cloned().collect());
         }
-        if let Some(path) = self.inventory_file() {
-            return regions_of(path);
+        let emulator = self.connection.emulator.as_deref();
+        if let Some(path) = self.snapshot.inventory.as_deref().or(emulator) {
+            return Ok(documents::inventory(path)?.regions.into_keys().collect());
         }
         let region = aws::default_region(self.connection.profile.as_deref()).await;
         region.map(|region| [region].into()).ok_or_else(|| {
@@ -157,14 +155,6 @@ impl SurveyArgs {
                 "name one or more: `--region eu-central-1`, or AWS_REGION",
             )
         })
-    }
-
-    fn inventory_file(&self) -> Option<&Path> {
-        #[cfg(feature = "emulator")]
-        if self.snapshot.inventory.is_none() {
-            return self.connection.emulator.as_deref();
-        }
-        self.snapshot.inventory.as_deref()
     }
 
     /// Writes the result to stdout or to the file, with the reports.
@@ -198,24 +188,22 @@ impl Survey {
         Exit::Done
     }
 
-    /// The unreadable sites and instances, with reasons.
-    pub(super) fn problems(&self) -> Vec<Problem> {
-        let regions = self.sites_unreadable.iter().map(|(region, unreadable)| {
-            (
-                format!("cannot list the instances of `{region}`"),
-                unreadable,
-            )
+    /// Prints the unreadable sites and instances with reasons, and returns them for reports.
+    pub(super) fn report_problems(&self) -> Vec<Problem> {
+        let report = |failure: String, Unreadable { code, reason, hint }: &Unreadable| {
+            report_problem(*code, format!("{failure}: {reason}"), hint.clone())
+        };
+        let sites = self.sites_unreadable.iter().map(|(site, unreadable)| {
+            report(format!("cannot list the instances of `{site}`"), unreadable)
         });
         let rules = self.rules.iter().filter_map(|(id, rules)| {
             let unreadable = rules.as_ref().err()?;
-            Some((format!("cannot read the rules of `{id}`"), unreadable))
+            Some(report(
+                format!("cannot read the rules of `{id}`"),
+                unreadable,
+            ))
         });
-        regions
-            .chain(rules)
-            .map(|(what, Unreadable { code, reason, hint })| {
-                Problem::error(*code, format!("{what}: {reason}"), hint.clone())
-            })
-            .collect()
+        sites.chain(rules).collect()
     }
 
     /// The snapshot: instances in order of their names, rules in the order of the service. A region that could not be
@@ -264,33 +252,35 @@ impl Survey {
 async fn survey(
     reader: &impl Reader,
     sites: &[Site],
-    patterns: &[(String, Pattern)],
+    patterns: &[Pattern],
     fleet: &FleetArgs,
 ) -> Result<Survey, CommandError> {
     let live = session::discover(reader, sites).await;
-    let is_selected = |pattern: &Pattern, id: &InstanceId| session::selects(pattern, id);
-    for (text, pattern) in patterns {
+    for pattern in patterns {
         // What could not be listed may hold it, and is reported as what it is.
         if live.sites_unreadable.is_empty()
-            && !live.instances.keys().any(|id| is_selected(pattern, id))
+            && !live
+                .instances
+                .keys()
+                .any(|id| session::selects(pattern, id))
         {
-            return Err(CommandError::failed(format!("`{text}` names no instance"))
-                .with_code(Code::NotFound)
-                .with_hint(Some(format!(
-                    "looked at: {}",
-                    session::regions_of(sites).join(", ")
-                ))));
+            let regions = session::regions_of(sites).join(", ");
+            return Err(
+                CommandError::failed(format!("`{pattern}` names no instance"))
+                    .with_code(Code::NotFound)
+                    .with_hint(format!("looked at: {regions}")),
+            );
         }
     }
-    let selected = live.instances.keys().filter(|id| {
-        patterns.is_empty() || patterns.iter().any(|(_, pattern)| is_selected(pattern, id))
-    });
+    let selected = live
+        .instances
+        .keys()
+        .filter(|id| session::selects_any(patterns, id));
     let rules = read(reader, selected, fleet.concurrency).await;
-    let listed = sites.iter();
-    let listed = listed.filter(|site| !live.sites_unreadable.contains_key(*site));
+    let is_listed = |site: &&Site| !live.sites_unreadable.contains_key(*site);
     Ok(Survey {
         regions: session::regions_of(sites).into_iter().collect(),
-        listed: listed.cloned().collect(),
+        listed: sites.iter().filter(is_listed).cloned().collect(),
         accounts: BTreeMap::new(),
         sites_unreadable: live.sites_unreadable,
         instances: live.instances,
@@ -318,16 +308,4 @@ async fn read(
         .await;
     progress.finish();
     rules
-}
-
-fn patterns<'a>(
-    texts: impl Iterator<Item = &'a String>,
-) -> Result<Vec<(String, Pattern)>, CommandError> {
-    texts
-        .map(|text| Ok((text.clone(), session::pattern(text)?)))
-        .collect()
-}
-
-fn regions_of(path: &Path) -> Result<BTreeSet<String>, CommandError> {
-    Ok(documents::inventory(path)?.regions.into_keys().collect())
 }

@@ -114,39 +114,27 @@ pub(super) async fn make_plan(
     judged: CheckedRules,
     run: &mut Run,
 ) -> Result<Planned, RunError> {
-    let PlanningArgs {
-        config,
-        connection,
-        fleet,
-        reading,
-        strategy,
-        spelling,
-        snapshot,
-        shard,
-        receipts,
-        fail_on_undeclared: _,
-    } = args;
-    let warnings = unconfirmed::report_unconfirmed(&receipts.receipts, &config.config);
+    let config = &args.config.config;
+    let warnings = unconfirmed::report_unconfirmed(&args.receipts.receipts, config);
     let work = async {
-        let shard = shard.shard()?;
+        let shard = args.shard.shard()?;
         run.facts.shard = shard;
         run.facts.inventory = args.inventory();
-        let connection = &connection.with_shard_rate(shard);
-        let inventory = snapshot.inventory.as_deref();
+        let connection = &args.connection.with_shard_rate(shard);
+        let inventory = args.snapshot.inventory.as_deref();
         let (loaded, sites, client) = session::open(config, connection, inventory, run).await?;
-        let as_of = config.as_of.unwrap_or_else(time::OffsetDateTime::now_utc);
         let planned = session::plan(
             loaded,
-            as_of,
+            args.config.as_of(),
             connection,
             &sites,
             client.reader(),
             PlanRequest {
                 consent,
-                fleet,
-                read: reading.read,
-                options: plan_options(*strategy, *spelling),
-                preview: config.as_of,
+                fleet: &args.fleet,
+                read: args.reading.read,
+                options: plan_options(args.strategy, args.spelling),
+                preview: args.config.as_of,
                 judged,
                 confirm: Confirm::Planner,
                 shard,

@@ -91,7 +91,7 @@ fn merge_error(error: &merge::MergeError) -> CommandError {
     };
     CommandError::failed(error.to_string())
         .with_code(Code::Report)
-        .with_hint(Some(hint.to_owned()))
+        .with_hint(hint)
 }
 
 /// The exit code that one run over everything would have had, as far as the shards can tell. A code that says that nothing

@@ -205,7 +205,7 @@ async fn selected_grants(args: &RevokeArgs, fleet: &Fleet) -> Result<Vec<Grant>,
                         "whose grants are mine cannot be told: STS does not say who asks",
                     )
                     .with_code(Code::Unreadable)
-                    .with_hint(Some("name a grant by its id".to_owned()))
+                    .with_hint("name a grant by its id")
                     .into());
                 }
                 if !lease.is_by(caller) {
@@ -239,7 +239,7 @@ async fn selected_grants(args: &RevokeArgs, fleet: &Fleet) -> Result<Vec<Grant>,
             if found.is_empty() {
                 return Err(CommandError::failed(format!("there is no grant `{id}`"))
                     .with_code(Code::NotFound)
-                    .with_hint(Some("`portward grants` lists them".to_owned()))
+                    .with_hint("`portward grants` lists them")
                     .into());
             }
             Ok(found)

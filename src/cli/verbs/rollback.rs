@@ -11,7 +11,7 @@ use clap::Args;
 use time::OffsetDateTime;
 
 use crate::apply::receipt::{self, Receipt, ReceiptError};
-use crate::cli::args::{ConfigArgs, ConnectionArgs, ConsentArgs, FleetArgs, OutArgs, StrategyArgs};
+use crate::cli::args::{ConnectionArgs, ConsentArgs, FleetArgs, OutArgs, StrategyArgs};
 use crate::cli::connection::{AccessMode, Connection};
 use crate::cli::error::{CommandError, RunError, problems};
 use crate::cli::exit::Exit;
@@ -145,7 +145,7 @@ fn narrow(
         let named = |account: &String| connection.account.contains(account);
         (connection.region.is_empty() || connection.region.contains(&id.region))
             && (connection.account.is_empty() || id.account.as_ref().is_some_and(named))
-            && (patterns.is_empty() || patterns.iter().any(|pattern| session::selects(pattern, id)))
+            && session::selects_any(&patterns, id)
     });
     if had_writes && receipt.writes().is_empty() {
         let message =
@@ -164,17 +164,11 @@ async fn make_plan(args: &RollbackArgs, run: &mut Run) -> Result<Planned, RunErr
         CommandError::failed(damage.to_string()).with_code(code)
     })?;
     narrow(&mut receipt, &args.connection, &args.fleet.target)?;
-    let config = match &args.config {
-        None => None,
-        Some(config) => {
-            let config = config.clone();
-            let args = ConfigArgs {
-                config,
-                as_of: None,
-            };
-            Some(session::load(&args, run)?)
-        }
-    };
+    let config = args
+        .config
+        .as_deref()
+        .map(|path| session::load(path, run))
+        .transpose()?;
     let rollback = receipt.rollback();
     let sites: Vec<Site> = rollback.sites().into_iter().collect();
     let accounts = accounts_of(config.as_ref(), &sites)?;
@@ -207,8 +201,7 @@ async fn make_plan(args: &RollbackArgs, run: &mut Run) -> Result<Planned, RunErr
     })?;
     run.problems
         .extend(problems(config.iter().flat_map(Config::warnings)));
-    run.problems
-        .push(Problem::warning(Code::Receipt, UNSIGNED.to_owned()));
+    run.problems.push(Problem::warning(Code::Receipt, UNSIGNED));
     if receipt::is_running(&args.receipt) {
         let text = "the run of this receipt still goes on, so that what it left is not settled";
         caution(text);

@@ -85,14 +85,9 @@ pub(super) async fn run(args: &WithArgs, run: &mut Run) -> Result<Exit, RunError
         let revoking = revoke(&mut fleet, id, &judged, false, receipts, &stop);
         revoked = Box::pin(revoking).await;
         let Err(error) = &revoked else { break };
-        write_error(
-            error.code,
-            &format!(
-                "attempt {attempt} of {ATTEMPTS} to revoke {}: {}",
-                lease.id, error.message
-            ),
-            error.hint.as_deref(),
-        );
+        let attempt = format!("attempt {attempt} of {ATTEMPTS} to revoke {}", lease.id);
+        let message = format!("{attempt}: {}", error.message);
+        write_error(error.code, &message, error.hint.as_deref());
     }
     fleet.connection.close().await;
     let exit = match ended {

@@ -38,9 +38,7 @@ impl ConfirmationRequest {
             return Err(
                 CommandError::failed(format!("{id} could not be put back: {why}"))
                     .with_code(Code::NoSafeWay)
-                    .with_hint(Some(
-                        "apply it without `--confirm-within`, or leave it out".to_owned(),
-                    )),
+                    .with_hint("apply it without `--confirm-within`, or leave it out"),
             );
         }
         Ok(Some(Self {

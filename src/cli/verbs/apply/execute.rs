@@ -13,6 +13,7 @@ use crate::apply::{self, Progress, Settings, Stop, SystemClock, Tools};
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::progress;
+use crate::cli::session;
 use crate::cli::signals::{Signal, Signals};
 use crate::cli::streams::{write_error, write_status};
 use crate::cli::unconfirmed::report_unfinished;
@@ -52,10 +53,8 @@ pub(super) async fn execute(
     // Reads are twice as many and come twice as fast.
     let least = |site: &Site, left| reader.minimum_time(site, "PutInstancePublicPorts", left);
     let bar = ProgressAdapter(progress::begin("applying", &least));
-    for instance in &prepared.plan.instances {
-        if !instance.calls.is_empty() {
-            bar.0.add_step(&instance.instance.id.site());
-        }
+    for instance in session::changing(&prepared.plan) {
+        bar.0.add_step(&instance.instance.id.site());
     }
     bar.0.set_total_final();
     let tools = Tools {
@@ -83,14 +82,9 @@ pub(super) async fn execute(
     let interrupted = report.interrupted || stop.is_set();
     let ended = receipt.end(interrupted);
     if let Err(error) = &ended {
-        write_error(
-            Code::File,
-            &format!(
-                "the receipt `{}` is not complete: {error}",
-                receipt.path().display()
-            ),
-            None,
-        );
+        let path = receipt.path().display();
+        let message = format!("the receipt `{path}` is not complete: {error}");
+        write_error(Code::File, &message, None);
     }
     write_status(&format!("receipt: {}", receipt.path().display()));
     Ok(Executed {
@@ -110,7 +104,7 @@ fn create_receipt(args: &ApplyArgs, prepared: &Prepared) -> Result<ReceiptFile, 
             args.receipts.receipts.display()
         ))
         .with_code(Code::File)
-        .with_hint(Some("name another folder with `--receipts`".to_owned()))
+        .with_hint("name another folder with `--receipts`")
     })
 }
 

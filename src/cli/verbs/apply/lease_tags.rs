@@ -10,7 +10,6 @@ use crate::cli::streams::{write_error, write_status};
 use crate::lightsail::Writer;
 use crate::model::Code;
 use crate::plan::Report;
-use crate::render::sanitize;
 
 /// Removes the tags. A tag that stays opens nothing, and the next run tries again.
 pub(super) async fn remove_ended(
@@ -35,22 +34,12 @@ pub(super) async fn remove_ended(
         }
         match remove_tags(id, tags, &tools).await {
             Ok(()) => {
-                let names: Vec<String> = tags
-                    .iter()
-                    .map(|tag| format!("`{}`", sanitize(tag)))
-                    .collect();
-                write_status(&format!(
-                    "removed from {}: {}",
-                    sanitize(&id.to_string()),
-                    names.join(", ")
-                ));
+                let names: Vec<String> = tags.iter().map(|tag| format!("`{tag}`")).collect();
+                write_status(&format!("removed from {id}: {}", names.join(", ")));
             }
             Err(failure) => {
-                write_error(
-                    Code::NotApplied,
-                    &format!("on {id} {}; it opens nothing", failure.message),
-                    failure.hint.as_deref(),
-                );
+                let message = format!("on {id} {}; it opens nothing", failure.message);
+                write_error(Code::NotApplied, &message, failure.hint.as_deref());
                 failed = Some(Exit::Failed);
             }
         }

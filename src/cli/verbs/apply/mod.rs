@@ -118,7 +118,7 @@ async fn apply(args: &ApplyArgs, run: &mut Run, output: &Output) -> Result<Exit,
         text: plan_text,
         ..
     } = prepared;
-    let shown = ended.map(|ApplyResult { exits, report }| {
+    let shown = ended.map(|(exits, report)| {
         let text = report
             .as_ref()
             .map(|report| wrap_to_stdout(&render::text::report(report, &plan)));
@@ -135,18 +135,13 @@ async fn apply(args: &ApplyArgs, run: &mut Run, output: &Output) -> Result<Exit,
 }
 
 /// How it ended, and what became of the plan where it was carried out.
-struct ApplyResult {
-    exits: Vec<Exit>,
-    report: Option<Report>,
-}
-
 async fn confirm_and_execute(
     args: &ApplyArgs,
     output: &Output,
     run: &Run,
     prepared: &Prepared,
     mut signals: Signals,
-) -> Result<ApplyResult, CommandError> {
+) -> Result<(Vec<Exit>, Option<Report>), CommandError> {
     let plan = &prepared.plan;
     let mut exits = Exit::of_plan(plan);
     if plan.instances.iter().any(|one| !one.still_open.is_empty()) {
@@ -154,31 +149,18 @@ async fn confirm_and_execute(
     }
     if run.is_refused() {
         exits.push(Exit::Refused);
-        return Ok(ApplyResult {
-            exits,
-            report: None,
-        });
+        return Ok((exits, None));
     }
-    let instances = plan
-        .instances
-        .iter()
-        .filter(|instance| !instance.calls.is_empty())
-        .count();
     let Some(writer) = prepared.connection.writer() else {
-        return Ok(ApplyResult {
-            exits,
-            report: None,
-        });
+        return Ok((exits, None));
     };
+    let instances = session::changing(plan).count();
     if instances == 0 {
         // Nobody is asked about tags alone.
         if args.yes {
             exits.extend(lease_tags::remove_ended(prepared, None, &writer).await);
         }
-        return Ok(ApplyResult {
-            exits,
-            report: None,
-        });
+        return Ok((exits, None));
     }
     let confirmation = confirm::ConfirmationRequest::from_args(args, plan)?;
     match output.text(&prepared.text) {
@@ -195,7 +177,7 @@ async fn confirm_and_execute(
     if let Some(over) = prepared.validity.expired(OffsetDateTime::now_utc()) {
         return Err(
             CommandError::new(Exit::Stale, format!("{over}, so nothing was written"))
-                .with_hint(Some("make a new plan and have it reviewed".to_owned())),
+                .with_hint("make a new plan and have it reviewed"),
         );
     }
     let done =
@@ -208,10 +190,7 @@ async fn confirm_and_execute(
         exits.extend(lease_tags::remove_ended(prepared, Some(&done.report), &writer).await);
     }
     exits.extend(done.signal);
-    Ok(ApplyResult {
-        exits,
-        report: Some(done.report),
-    })
+    Ok((exits, Some(done.report)))
 }
 
 /// Asks once, and takes nothing but `yes` for it. A signal is an answer too.

@@ -71,7 +71,7 @@ async fn from_config(args: &ApplyArgs, run: &mut Run) -> Result<Prepared, RunErr
     }
     let shard = args.shard.shard()?;
     run.facts.shard = shard;
-    let config = session::load(&args.config, run)?;
+    let config = session::load(&args.config.config, run)?;
     let sites = session::sites(&args.connection, &config).await?;
     let ours = args.connection.with_shard_rate(shard);
     let connection =
@@ -108,13 +108,15 @@ async fn from_config(args: &ApplyArgs, run: &mut Run) -> Result<Prepared, RunErr
     };
     let planned = planned.with_cost(&connection.call_counts(), &ours);
     let text = plan_text(run, &planned, PlanView::Plan, false);
+    let scope = planned.inputs.scope;
     Ok(Prepared {
         connection,
         cost: planned.cost,
+        leases: scope.leases,
         scope: receipt::Scope {
-            account: planned.scope.account,
-            regions: planned.scope.regions,
-            targets: planned.scope.targets,
+            account: scope.account,
+            regions: scope.regions,
+            targets: scope.targets,
         },
         plan: planned.plan,
         validity: Validity {
@@ -124,7 +126,6 @@ async fn from_config(args: &ApplyArgs, run: &mut Run) -> Result<Prepared, RunErr
         },
         digest: None,
         ended: planned.ended,
-        leases: planned.scope.leases,
         text,
     })
 }
@@ -158,9 +159,9 @@ fn read_plan(args: &ApplyArgs, path: &Path) -> Result<PlanFile, CommandError> {
             .is_some_and(|extension| extension == "toml");
         if is_config && matches!(refusal, file::PlanFileError::NotAPlan(_)) {
             let hint = format!("a configuration is named with `-c`: `portward apply -c {name}`");
-            return stale_plan(format!("`{name}` is not a plan")).with_hint(Some(hint));
+            return stale_plan(format!("`{name}` is not a plan")).with_hint(hint);
         }
-        stale_plan(format!("`{name}`: {refusal}")).with_hint(Some(refusal.hint().to_owned()))
+        stale_plan(format!("`{name}`: {refusal}")).with_hint(refusal.hint())
     })
 }
 
@@ -182,7 +183,7 @@ async fn from_file(args: &ApplyArgs, path: &Path, run: &mut Run) -> Result<Prepa
             |shard| format!("is for shard {shard}"),
         );
         return Err(stale_plan(format!("`{name}` {of}, not for shard {asked}"))
-            .with_hint(Some("a plan file says itself what it is for".to_owned()))
+            .with_hint("a plan file says itself what it is for")
             .into());
     }
     check_selection(&file.plan, args, &name.to_string())?;
@@ -191,7 +192,7 @@ async fn from_file(args: &ApplyArgs, path: &Path, run: &mut Run) -> Result<Prepa
     {
         let message = format!("`{name}` is a preview of {day}, and `apply` would make it real");
         let hint = "make a plan without `--as-of`";
-        return Err(stale_plan(message).with_hint(Some(hint.to_owned())).into());
+        return Err(stale_plan(message).with_hint(hint).into());
     }
     run.facts.shard = file.scope.shard;
     run.facts.config = Some(file.config);
@@ -209,11 +210,8 @@ async fn from_file(args: &ApplyArgs, path: &Path, run: &mut Run) -> Result<Prepa
     };
     let ours = args.connection.with_shard_rate(file.scope.shard);
     let connection = Connection::connect(&ours, None, AccessMode::Write, &sites, &accounts).await?;
-    let changing = plan
-        .instances
-        .iter()
-        .filter(|instance| !instance.calls.is_empty());
-    let expected = changing.map(|instance| (&instance.instance.id, &instance.before));
+    let expected =
+        session::changing(&plan).map(|instance| (&instance.instance.id, &instance.before));
     let (expected, read, reader) = (expected.collect(), args.reading.read, connection.reader());
     let concurrency = args.fleet.concurrency;
     let live = discover_expected(reader, &sites, &expected, read, concurrency).await;
@@ -226,7 +224,7 @@ async fn from_file(args: &ApplyArgs, path: &Path, run: &mut Run) -> Result<Prepa
             mismatches.join("; ")
         );
         return Err(stale_plan(message)
-            .with_hint(Some("make a new plan and have it reviewed".to_owned()))
+            .with_hint("make a new plan and have it reviewed")
             .into());
     }
     withhold_unlisted(&mut plan, &live);
@@ -280,7 +278,7 @@ fn accounts_of(
         };
         let message = format!("`{name}` was made for account `{account}`, {id}, and {difference}");
         let hint = "apply it with the configuration that it was made from, or make a new plan";
-        return Err(stale_plan(message).with_hint(Some(hint.to_owned())).into());
+        return Err(stale_plan(message).with_hint(hint).into());
     }
     Ok(accounts)
 }
@@ -293,8 +291,7 @@ fn stale_plan(message: String) -> CommandError {
 fn check_selection(plan: &Plan, args: &ApplyArgs, name: &str) -> Result<(), RunError> {
     let (connection, targets) = (&args.connection, &args.fleet.target);
     let patterns = session::patterns(targets)?;
-    let changing = plan.instances.iter().filter(|one| !one.calls.is_empty());
-    for id in changing.map(|one| &one.instance.id) {
+    for id in session::changing(plan).map(|one| &one.instance.id) {
         let account = id.account.as_ref();
         let left_out = if !connection.region.is_empty() && !connection.region.contains(&id.region) {
             format!("--region {}", connection.region.join(","))
@@ -302,7 +299,7 @@ fn check_selection(plan: &Plan, args: &ApplyArgs, name: &str) -> Result<(), RunE
             && !account.is_some_and(|account| connection.account.contains(account))
         {
             format!("--account {}", connection.account.join(","))
-        } else if !targets.is_empty() && !patterns.iter().any(|one| session::selects(one, id)) {
+        } else if !session::selects_any(&patterns, id) {
             format!("--target {}", targets.join(","))
         } else {
             continue;
@@ -310,7 +307,7 @@ fn check_selection(plan: &Plan, args: &ApplyArgs, name: &str) -> Result<(), RunE
         return Err(stale_plan(format!(
             "`{name}` changes `{id}`, which `{left_out}` leaves out"
         ))
-        .with_hint(Some("a plan file says itself what it is for".to_owned()))
+        .with_hint("a plan file says itself what it is for")
         .into());
     }
     Ok(())
@@ -381,12 +378,7 @@ fn mismatches(file: &PlanFile, live: &Live) -> Vec<String> {
         )];
     }
     let mut mismatches = Vec::new();
-    for planned in file
-        .plan
-        .instances
-        .iter()
-        .filter(|instance| !instance.calls.is_empty())
-    {
+    for planned in session::changing(&file.plan) {
         let id = &planned.instance.id;
         if live.sites_unreadable.contains_key(&id.site()) {
             continue;

@@ -141,23 +141,17 @@ async fn run_checks(args: &DoctorArgs) -> Vec<Check> {
         checks.push(Check::fail("regions", message, hint, Exit::Usage));
         Vec::new()
     });
-    let connection = match Connection::connect(
-        &args.connection,
-        None,
-        AccessMode::Read,
-        &sites,
-        &accounts,
-    )
-    .await
-    {
+    let connected =
+        Connection::connect(&args.connection, None, AccessMode::Read, &sites, &accounts).await;
+    let connection = match connected {
         Ok(connection) => connection,
-        Err(CommandError {
-            exit,
-            message,
-            hint,
-            ..
-        }) => {
-            checks.push(Check::fail("endpoint", message, hint, exit));
+        Err(error) => {
+            checks.push(Check::fail(
+                "endpoint",
+                error.message,
+                error.hint,
+                error.exit,
+            ));
             return checks;
         }
     };
@@ -220,31 +214,22 @@ fn text(checks: &[Check]) -> String {
     }
     let shown = |check: &&Check| !(is_quiet() && check.status == Status::Ok);
     for check in checks.iter().filter(shown) {
-        let Check {
-            name,
-            account,
-            status,
-            text: found,
-            fix,
-            exit: _,
-        } = check;
-        let status = match status {
+        let status = match check.status {
             Status::Ok => "ok",
             Status::Warn => "warn",
             Status::Fail => "fail",
         };
-        let account = account.as_deref().map(|name| format!("{name}: "));
-        let found = sanitize(&format!("{}{found}", account.unwrap_or_default()));
-        let _ = writeln!(text, "{status:<4}  {name:<13}  {found}");
-        if let Some(fix) = fix {
+        let account = check.account.as_deref().map(|name| format!("{name}: "));
+        let found = sanitize(&(account.unwrap_or_default() + &check.text));
+        let _ = writeln!(text, "{status:<4}  {:<13}  {found}", check.name);
+        if let Some(fix) = &check.fix {
             let _ = writeln!(text, "      fix: {}", sanitize(fix));
         }
     }
     let _ = writeln!(
         text,
-        "Doctor: {}, {} to look at, {failed} failed.",
-        count(checks.len(), "check"),
-        warned
+        "Doctor: {}, {warned} to look at, {failed} failed.",
+        count(checks.len(), "check")
     );
     text
 }
