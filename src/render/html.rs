@@ -107,7 +107,7 @@ impl Page<'_> {
                 }
                 body {
                     (head.markup())
-                                    main {
+                    main {
                         (access::parts(parts))
                         (found.section())
                         (instances.section())

@@ -14,6 +14,7 @@ pub mod facts;
 pub mod finding;
 pub(crate) mod github;
 pub mod grants;
+mod group;
 pub(crate) mod html;
 pub mod json;
 pub(crate) mod markdown;

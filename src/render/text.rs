@@ -22,8 +22,9 @@ pub use report::report;
 
 use super::cost::{self, Cost};
 use super::facts::LastChange;
+use super::group::group_by_key;
 use super::words::{count, minute, nonzero_counts, sanitize};
-use crate::model::{InstanceId, Missing, Note, Shard, Undeclared, Unreadable};
+use crate::model::{InstanceId, Missing, Note, Origin, Shard, Undeclared, Unreadable};
 use crate::plan::{InstancePlan, Override, Plan, Verdict};
 use crate::policy::Refusal;
 
@@ -223,61 +224,41 @@ pub fn last_changes(changes: &BTreeMap<InstanceId, LastChange>) -> String {
 /// The consent in the plan, and the refusals of guards; empty if there is neither.
 pub fn guards(overrides: &[Override], refusals: &[Refusal]) -> String {
     let mut text = String::new();
-    for Override {
-        guard,
-        selector,
-        reason,
-    } in overrides
-    {
-        let on = selector.as_deref().map_or_else(String::new, |selector| {
-            format!(" on {}", sanitize(selector))
-        });
-        let _ = writeln!(
-            text,
-            "{CHANGE}allowed:{CHANGE:#} {guard}{on}: {}",
-            sanitize(reason)
-        );
+    for allowed in overrides {
+        let (guard, reason) = (allowed.guard, sanitize(&allowed.reason));
+        let on = allowed
+            .selector
+            .as_deref()
+            .map(|on| format!(" on {}", sanitize(on)));
+        let on = on.unwrap_or_default();
+        let _ = writeln!(text, "{CHANGE}allowed:{CHANGE:#} {guard}{on}: {reason}");
     }
-    for Refusal {
-        guard,
-        code,
-        instance,
-        reason,
-        hint,
-    } in refusals
-    {
-        let on = instance
+    for refusal in refusals {
+        let (guard, code, reason) = (refusal.guard, refusal.code, sanitize(&refusal.reason));
+        let on = refusal
+            .instance
             .as_ref()
-            .map_or_else(String::new, |id| format!(" on {}", place(id)));
+            .map(|id| format!(" on {}", place(id)));
+        let on = on.unwrap_or_default();
         let _ = writeln!(
             text,
-            "{LOSS}refused by {guard}{on} [{code}]:{LOSS:#} {}",
-            sanitize(reason)
+            "{LOSS}refused by {guard}{on} [{code}]:{LOSS:#} {reason}"
         );
-        let _ = writeln!(text, "  hint: {}", sanitize(hint));
+        let _ = writeln!(text, "  hint: {}", sanitize(&refusal.hint));
     }
     text
 }
 
 /// Notes that say the same as one, with all their places.
 pub(super) fn group_notes(notes: &[Note]) -> Vec<(&str, Vec<String>)> {
-    let mut places: Vec<(&str, Vec<String>)> = Vec::new();
-    for Note { text: note, origin } in notes {
-        let at = places
-            .iter()
-            .position(|(known, _)| known == note)
-            .unwrap_or_else(|| {
-                places.push((note, Vec::new()));
-                places.len() - 1
-            });
-        places[at]
-            .1
-            .extend(origin.iter().map(|origin| sanitize(&origin.to_string())));
-    }
-    for (_, origins) in &mut places {
-        origins.dedup();
-    }
-    places
+    let groups = group_by_key(notes.iter().map(|note| (note.text.as_str(), &note.origin)));
+    let with_places = |(text, origins): (_, Vec<&Option<Origin>>)| {
+        let origins = origins.into_iter().flatten();
+        let mut places: Vec<String> = origins.map(|at| sanitize(&at.to_string())).collect();
+        places.dedup();
+        (text, places)
+    };
+    groups.into_iter().map(with_places).collect()
 }
 
 /// Notes, those that say the same in one line with all their places.

@@ -14,6 +14,7 @@ use crate::render::finding::policies::{
     BrokenPolicy, ViolationGroup, broken_policies, occurrence, violation_prefix,
 };
 use crate::render::finding::{Finding, Level, others};
+use crate::render::group::group_by_key;
 use crate::render::json::Run;
 use crate::render::words::{count, sanitize};
 
@@ -87,28 +88,12 @@ struct RefusingGuard<'a> {
 }
 
 fn refusals<'a>(run: &Run<'a>) -> Vec<RefusingGuard<'a>> {
-    let mut guards: Vec<RefusingGuard<'a>> = Vec::new();
-    for refusal in run.refusals {
-        let at = guards
-            .iter()
-            .position(|refused| refused.guard == refusal.guard);
-        let at = at.unwrap_or_else(|| {
-            guards.push(RefusingGuard {
-                guard: refusal.guard,
-                reasons: Vec::new(),
-            });
-            guards.len() - 1
-        });
-        let reasons = &mut guards[at].reasons;
-        match reasons
-            .iter_mut()
-            .find(|(reason, _)| *reason == refusal.reason)
-        {
-            Some((_, refusals)) => refusals.push(refusal),
-            None => reasons.push((&refusal.reason, vec![refusal])),
-        }
-    }
-    guards
+    let by_reason = |(guard, refusals): (GuardName, Vec<&'a Refusal>)| RefusingGuard {
+        guard,
+        reasons: group_by_key(refusals.into_iter().map(|one| (one.reason.as_str(), one))),
+    };
+    let by_guard = group_by_key(run.refusals.iter().map(|one| (one.guard, one)));
+    by_guard.into_iter().map(by_reason).collect()
 }
 
 fn refused(refused: &RefusingGuard<'_>) -> Markup {
@@ -176,21 +161,16 @@ fn class(level: Level) -> &'static str {
 }
 
 fn policy(broken: &BrokenPolicy<'_>) -> Markup {
-    let Violation {
-        policy,
-        code: number,
-        declared,
-        ..
-    } = broken.violation;
+    let violation = broken.violation;
     let level = broken.level();
     html! {
         li.(class(level)) {
             h3 {
                 @if level != Level::Error { "warning: " }
-                (violation_prefix(broken.violation)) " policy " (code(policy))
+                (violation_prefix(violation)) " policy " (code(&violation.policy))
                 " " small {
-                    span.whole { (number.as_str()) }
-                    @if let Some(origin) = declared { " " (code(&origin.to_string())) }
+                    span.whole { (violation.code.as_str()) }
+                    @if let Some(origin) = &violation.declared { " " (code(&origin.to_string())) }
                 }
             }
             ul { @for one in &broken.mistakes { (mistake(one)) } }
@@ -199,19 +179,14 @@ fn policy(broken: &BrokenPolicy<'_>) -> Markup {
 }
 
 fn mistake(mistake: &ViolationGroup<'_>) -> Markup {
-    let Violation {
-        occurrence: how,
-        reason,
-        hint,
-        lines,
-        ..
-    } = mistake.violation;
+    let violation = mistake.violation;
+    let lines = &violation.lines;
     let access = mistake.access(LINES);
     html! {
         li {
-            p { (prose(reason)) }
+            p { (prose(&violation.reason)) }
             div.on {
-                (all_names(&mistake.subjects())) ", " (occurrence(*how))
+                (all_names(&mistake.subjects())) ", " (occurrence(violation.occurrence))
                 @if !lines.is_empty() {
                     ", opened by " (joined(lines.iter().map(|line| code(&line.to_string())), ", "))
                 }
@@ -223,7 +198,7 @@ fn mistake(mistake: &ViolationGroup<'_>) -> Markup {
                     p { (joined(access.iter().map(|line| sanitize(line)), html! { br; })) }
                 }
             }
-            p.hint { "hint: " (prose(hint)) }
+            p.hint { "hint: " (prose(&violation.hint)) }
         }
     }
 }

@@ -7,9 +7,10 @@ use std::fmt::Write as _;
 
 use super::LIMIT;
 use super::escape::{code, prose};
-use crate::model::InstanceId;
+
 use crate::render::explanation::fleet::{groups, summary};
 use crate::render::explanation::{Allowed, Answers};
+use crate::render::group::group_by_key;
 use crate::render::text::places;
 use crate::render::words::count;
 
@@ -31,20 +32,15 @@ pub(crate) fn explanations(answers: &Answers<'_>) -> String {
         None => none.to_owned(),
     };
     // In the order of the text, which is that of the first of each.
-    let mut rows: Vec<((String, String), Vec<&InstanceId>)> = Vec::new();
-    for one in groups(answers).into_iter().flatten() {
+    let rows = groups(answers).into_iter().flatten().map(|one| {
         let (live, desired) = one.verdicts();
         let none = match one.undecided {
             Some(why) => format!("not known: {why}"),
             None => "not in the configuration".to_owned(),
         };
-        let row = (words(live, "not known"), words(desired, &none));
-        match rows.iter_mut().find(|(known, _)| *known == row) {
-            Some((_, ids)) => ids.push(one.id),
-            None => rows.push((row, vec![one.id])),
-        }
-    }
-    let rows: Vec<String> = rows
+        ((words(live, "not known"), words(desired, &none)), one.id)
+    });
+    let rows: Vec<String> = group_by_key(rows)
         .into_iter()
         .map(|((live, desired), mut ids)| {
             ids.sort();

@@ -9,18 +9,13 @@ use anstyle::Style;
 
 use super::{BOLD, CHANGE, GAIN, LOSS, places};
 use crate::plan::{InstanceResult, Outcome, Plan, Report, Verdict};
+use crate::render::group::group_by_key;
 use crate::render::words::{count, nonzero_counts, sanitize};
 
 /// The results of every instance with calls, and a summary line.
 pub fn report(report: &Report, plan: &Plan) -> String {
-    let mut groups: Vec<(ResultText, Vec<&InstanceResult>)> = Vec::new();
-    for result in &report.results {
-        let ending = ResultText::of(result);
-        match groups.iter_mut().find(|(known, _)| *known == ending) {
-            Some((_, alike)) => alike.push(result),
-            None => groups.push((ending, vec![result])),
-        }
-    }
+    let results = report.results.iter();
+    let mut groups = group_by_key(results.map(|result| (ResultText::of(result), result)));
     groups.sort_by_key(|(ending, _)| ending.rank);
     let mut text = String::new();
     for (ending, alike) in &groups {
