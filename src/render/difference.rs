@@ -282,25 +282,19 @@ pub(super) fn clauses(compared: &Compared, [old, new]: [&Names; 2]) -> Vec<Claus
 
 /// The possible access of an entry that cannot be read for certain.
 fn doubt_clause(which: ComparedDocument, doubt: &Doubtful, names: [&Names; 2]) -> Clause {
-    let Doubtful {
-        entry,
-        why,
-        key,
-        sources,
-    } = doubt;
-    let what = match key {
-        &Key::ALL => "all protocols".to_owned(),
+    let what = match doubt.key {
+        Key::ALL => "all protocols".to_owned(),
         key => names::port_name(&key.to_string(), &names),
     };
     Clause {
         effect: Effect::Doubt,
         ports: vec![what],
-        sources_name: names::source_name(sources, &names),
+        sources_name: names::source_name(&doubt.sources, &names),
         causes: vec![format!(
             "`{}` on the {} side: {}",
-            sanitize(entry),
+            sanitize(&doubt.entry),
             which.as_str(),
-            sanitize(why)
+            sanitize(&doubt.why)
         )],
     }
 }

@@ -264,35 +264,27 @@ fn write_finding(out: &mut String, finding: &Finding, limits: Limits) {
 /// A policy, with all the ways in which it does not hold.
 fn write_policy(out: &mut String, broken: &BrokenPolicy<'_>, detail: Detail) {
     let limits = detail.limits();
-    let Violation {
-        policy, declared, ..
-    } = broken.violation;
+    let violation = broken.violation;
     let head = format!(
         "{} policy `{}`",
-        violation_prefix(broken.violation),
-        limits.truncate(policy)
+        violation_prefix(violation),
+        limits.truncate(&violation.policy)
     );
     let _ = write!(out, "- {} {}", sign(broken.level()), prose(&head));
-    if let Some(at) = declared {
+    if let Some(at) = &violation.declared {
         out.push_str(&limits.at(&at.file, at.line));
     }
     out.push('\n');
     limits.list(out, &broken.mistakes, "  ", |out, mistake| {
-        let Violation {
-            occurrence: how,
-            reason,
-            hint,
-            lines,
-            ..
-        } = mistake.violation;
+        let violation = mistake.violation;
         let on = access::names(&mistake.subjects(), detail >= Detail::Short);
         let _ = write!(
             out,
             "  - on {on}, {}: {}",
-            occurrence(*how),
-            prose(&limits.truncate(reason))
+            occurrence(violation.occurrence),
+            prose(&limits.truncate(&violation.reason))
         );
-        if let Some(at) = lines.first() {
+        if let Some(at) = violation.lines.first() {
             out.push_str(&limits.at(&at.file, at.line));
         }
         if detail <= Detail::NoText {
@@ -300,7 +292,11 @@ fn write_policy(out: &mut String, broken: &BrokenPolicy<'_>, detail: Detail) {
                 let _ = write!(out, "<br>{}", prose(&line));
             }
         }
-        let _ = writeln!(out, "<br>hint: {}", prose(&limits.truncate(hint)));
+        let _ = writeln!(
+            out,
+            "<br>hint: {}",
+            prose(&limits.truncate(&violation.hint))
+        );
     });
 }
 

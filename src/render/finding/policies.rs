@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Finding, Level, Location, Rule, instance_name, location_of};
+use super::{Finding, Level, Rule, instance_name, location_of};
 use crate::exposure::{ComparisonSubject, Diff, Exposed, Line};
 use crate::model::{Origin, PolicySeverity};
 use crate::policy::{Occurrence, Subject, Violation, ViolationKind};
@@ -94,35 +94,24 @@ pub(super) fn findings(violations: &[Violation]) -> Vec<Finding> {
 
 impl ViolationGroup<'_> {
     fn finding(&self) -> Finding {
-        let Violation {
-            policy,
-            reason,
-            lines,
-            declared,
-            hint,
-            ..
-        } = self.violation;
-        let mut places: Vec<Location> = lines
-            .iter()
-            .chain(declared)
-            .filter_map(location_of)
-            .collect();
-        let location = (!places.is_empty()).then(|| places.remove(0));
-        let (policy, reason) = (sanitize(policy), sanitize(reason));
+        let violation = self.violation;
+        let lines = violation.lines.iter().chain(&violation.declared);
+        let mut places = lines.filter_map(location_of);
+        let (policy, reason) = (sanitize(&violation.policy), sanitize(&violation.reason));
         let on = self.on.iter().map(|on| subject_name(on)).collect();
         Finding {
             rule: Rule::Policy(policy.clone()),
-            level: level(self.violation),
+            level: level(violation),
             message: format!(
                 "{} policy `{policy}` ({}) on {}: {reason}",
-                violation_prefix(self.violation),
-                occurrence(self.violation.occurrence),
+                violation_prefix(violation),
+                occurrence(violation.occurrence),
                 truncate_list(on, NAMED).join(", ")
             ),
             details: self.access(SHOWN),
-            hint: Some(sanitize(hint)),
-            location,
-            related: places,
+            hint: Some(sanitize(&violation.hint)),
+            location: places.next(),
+            related: places.collect(),
             // Neither the instances that have it nor what it was before make it another one.
             identity: Some(reason),
         }

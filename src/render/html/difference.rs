@@ -90,21 +90,15 @@ fn inside(compared: &Compared, comparison: &Comparison<'_>) -> Markup {
 }
 
 fn line(clause: &Clause) -> Markup {
-    let Clause {
-        effect,
-        ports,
-        sources_name,
-        causes,
-    } = clause;
-    let (class, mark) = match effect {
+    let (class, mark) = match clause.effect {
         Effect::Opens => ("wider", DiffLabels::CHANGE.gained.mark),
         Effect::Closes => ("narrower", DiffLabels::CHANGE.lost.mark),
         Effect::Doubt => ("doubt", "perhaps "),
     };
     html! {
         p.clause {
-            span.source.(class) { (mark) (sanitize(&ports.join(", "))) " from " (sanitize(sources_name)) }
-            @for cause in causes { " " (code(cause)) }
+            span.source.(class) { (mark) (sanitize(&clause.ports.join(", "))) " from " (sanitize(&clause.sources_name)) }
+            @for cause in &clause.causes { " " (code(cause)) }
         }
     }
 }
