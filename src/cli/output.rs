@@ -43,10 +43,15 @@ impl Output {
 
     /// Writes the summary and the outputs of a step of GitHub Actions, and returns the exit for that alone.
     pub(super) fn write_github(&self, summary: &str, outputs: &str) -> Exit {
-        let results = self.github.write(summary, outputs).into_iter();
-        let exits: Vec<Exit> = results
-            .map(|(path, result)| exit_of_write(path, result))
-            .collect();
+        let mut exits = Vec::new();
+        for (path, text) in [
+            (&self.github.summary, summary),
+            (&self.github.output, outputs),
+        ] {
+            if let Some(path) = path {
+                exits.push(exit_of_write(path, files::append(path, text)));
+            }
+        }
         Exit::highest(&exits)
     }
 }

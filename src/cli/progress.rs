@@ -68,16 +68,12 @@ impl Progress<'_> {
     /// Counts a step at a site as done.
     pub(super) fn finish_step(&self, site: &Site) {
         let elapsed = self.began.elapsed();
-        let mut steps = self.steps.borrow_mut();
-        steps.finish_step(site);
-        let line = if self.is_log {
-            steps.log_line(elapsed, self.min_time)
-        } else {
-            None
-        };
-        drop(steps);
-        if let Some(line) = line {
-            write_status(&line);
+        self.steps.borrow_mut().finish_step(site);
+        if self.is_log {
+            let line = self.steps.borrow_mut().log_line(elapsed, self.min_time);
+            if let Some(line) = line {
+                write_status(&line);
+            }
         }
         self.redraw("");
     }

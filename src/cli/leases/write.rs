@@ -10,9 +10,7 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use super::{Fleet, desired_instance};
-use crate::apply::leases::{
-    self, Declared, Granted, NotGranted, Obstacle, Revoked, SettleError, Tag,
-};
+use crate::apply::leases::{self, Declared, NotGranted, Obstacle, Revoked, SettleError, Tag};
 use crate::apply::receipt::{DeferredReceipt, Header, Scope};
 use crate::apply::{Settings, Stop, SystemClock, Tools, Validity};
 use crate::cli::connection::AnyReader;
@@ -67,34 +65,27 @@ impl Fleet {
             leases::grant(id, lease, replaced, resolver, tools).await
         };
         match self.write(id, description, receipts, stop, granted).await? {
-            Ok(Granted {
-                tags_left,
-                unverified,
-                lost,
-            }) => {
-                let exit = report_lost(id, &lost);
-                if let Some(RunError::Command(error)) =
-                    unverified.map(|obstacle| obstacle_error(id, obstacle))
-                {
+            Ok(granted) => {
+                let exit = report_lost(id, &granted.lost);
+                let unverified = granted
+                    .unverified
+                    .map(|obstacle| obstacle_error(id, obstacle));
+                if let Some(RunError::Command(error)) = unverified {
                     let message = format!(
                         "granted, and whether others have what they were granted is not known: {}",
                         error.message
                     );
                     write_error(error.code, &message, Some("look with `portward plan`"));
                 }
-                if let Some(failure) = tags_left {
-                    let error = tag_error(id, failure);
-                    write_error(error.code, &error.message, error.hint.as_deref());
+                if let Some(failure) = granted.tags_left {
+                    report_tag_left(id, failure);
                 }
                 Ok(exit)
             }
             Err(NotGranted { why: obstacle, tag }) => {
                 match tag {
                     Tag::Removed => {}
-                    Tag::Left(failure) => {
-                        let error = tag_error(id, failure);
-                        write_error(error.code, &error.message, error.hint.as_deref());
-                    }
+                    Tag::Left(failure) => report_tag_left(id, failure),
                     Tag::Kept => caution(&format!(
                         "something may be open: the tag `{}` stays, so that `apply --only-expired` closes it after {}",
                         lease.id.tag_key(),
@@ -127,10 +118,7 @@ impl Fleet {
                 let exit = report_lost(id, &lost);
                 tags_left.map_or(Ok(exit), |failure| Err(tag_error(id, failure).into()))
             }
-            Err(SettleError {
-                wrote: _,
-                why: obstacle,
-            }) => Err(obstacle_error(id, obstacle)),
+            Err(SettleError { why, .. }) => Err(obstacle_error(id, why)),
         }
     }
 
@@ -186,6 +174,11 @@ impl Fleet {
         }
         Ok(done)
     }
+}
+
+fn report_tag_left(id: &InstanceId, failure: Failure) {
+    let error = tag_error(id, failure);
+    write_error(error.code, &error.message, error.hint.as_deref());
 }
 
 fn tag_error(id: &InstanceId, failure: Failure) -> CommandError {

@@ -15,8 +15,8 @@ pub(super) fn write_report(path: &Path, text: &str) -> io::Result<()> {
 
 /// The files that GitHub Actions gives a step.
 pub(super) struct GithubFiles {
-    summary: Option<PathBuf>,
-    output: Option<PathBuf>,
+    pub(super) summary: Option<PathBuf>,
+    pub(super) output: Option<PathBuf>,
 }
 
 impl GithubFiles {
@@ -27,20 +27,10 @@ impl GithubFiles {
             output: file("GITHUB_OUTPUT").map(PathBuf::from),
         }
     }
-
-    /// Appends: both files may hold the output of earlier commands of the same step. Returns the result for each file.
-    pub(super) fn write(&self, summary: &str, outputs: &str) -> Vec<(&Path, io::Result<()>)> {
-        let mut written = Vec::new();
-        for (path, content) in [(&self.summary, summary), (&self.output, outputs)] {
-            if let Some(path) = path {
-                written.push((path.as_path(), append(path, content)));
-            }
-        }
-        written
-    }
 }
 
-fn append(path: &Path, content: &str) -> io::Result<()> {
+/// Appends to a file of a step, which may hold the output of earlier commands of the same step.
+pub(super) fn append(path: &Path, content: &str) -> io::Result<()> {
     let mut file = std::fs::OpenOptions::new()
         .create(true)
         .append(true)

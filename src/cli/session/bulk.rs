@@ -108,30 +108,23 @@ async fn read_bulk(
     };
     let wrong = firewalls.iter().find(differ).map(|(id, _)| id.clone());
     let rest = desired.instances.keys().filter(|id| !to_read.contains(id));
+    let mut read = RulesRead::default();
     if let Some(id) = wrong {
         let warning = format!(
             "the list of instances shows other rules of {id} than the instance itself, so all are read exactly"
         );
         tracing::warn!("{warning}");
         firewalls.extend(read_rules(reader, rest, strategy.concurrency).await);
-        return RulesRead {
-            firewalls,
-            only_listed: BTreeSet::new(),
-            warning: Some(Problem::warning(Code::Unreadable, warning)),
-        };
-    }
-    let mut only_listed = BTreeSet::new();
-    for id in rest {
-        if let Some(rules) = listed.remove(id) {
-            firewalls.insert(id.clone(), Ok(rules));
-            only_listed.insert(id.clone());
+        read.warning = Some(Problem::warning(Code::Unreadable, warning));
+    } else {
+        for id in rest {
+            if let Some(rules) = listed.remove(id) {
+                firewalls.insert(id.clone(), Ok(rules));
+                read.only_listed.insert(id.clone());
+            }
         }
     }
-    RulesRead {
-        firewalls,
-        only_listed,
-        warning: None,
-    }
+    RulesRead { firewalls, ..read }
 }
 
 /// The state of an instance according to the list.

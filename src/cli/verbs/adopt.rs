@@ -28,14 +28,6 @@ use crate::render;
 use crate::render::json::Problem;
 use crate::render::text::{self, PlanView};
 
-/// The adopted rules, and the remaining differences.
-struct Adoption {
-    /// The edits as a unified diff.
-    edits: String,
-    plan: Plan,
-    problems: Vec<Problem>,
-}
-
 /// Reads, edits, and then answers like `drift`. A dry run edits nothing and answers like `drift`.
 pub(super) async fn run(
     args: &PlanningArgs,
@@ -43,11 +35,7 @@ pub(super) async fn run(
     run: &mut Run,
     output: &Output,
 ) -> Result<Exit, RunError> {
-    let Adoption {
-        edits,
-        plan,
-        problems,
-    } = interruptible(adopt(args, dry_run, run)).await?;
+    let (edits, plan) = interruptible(adopt(args, dry_run, run)).await?;
     let inventory = args.inventory();
     run.facts.inventory.clone_from(&inventory);
     let view = inventory
@@ -63,12 +51,16 @@ pub(super) async fn run(
         wrap_to_stdout(&text::plan(&plan, view, stdout_width()))
     };
     let text = edits + &rest;
-    run.problems = problems;
     run.plan = Some(plan);
     Ok(show(output, run, Exit::highest(&exits), &text))
 }
 
-async fn adopt(args: &PlanningArgs, dry_run: bool, run: &mut Run) -> Result<Adoption, RunError> {
+/// The edits as a unified diff, and the remaining differences.
+async fn adopt(
+    args: &PlanningArgs,
+    dry_run: bool,
+    run: &mut Run,
+) -> Result<(String, Plan), RunError> {
     let (config, connection, fleet) = (&args.config.config, &args.connection, &args.fleet);
     let warnings = unconfirmed::report_unconfirmed(&args.receipts.receipts, config);
     if args.shard.shard()?.is_some() {
@@ -118,11 +110,8 @@ async fn adopt(args: &PlanningArgs, dry_run: bool, run: &mut Run) -> Result<Adop
         .map(|(old, new)| render::diff::file(old.name(), old.text(), new.text()));
     let edits = edits.collect();
     if dry_run {
-        return Ok(Adoption {
-            edits,
-            plan: before,
-            problems: warnings,
-        });
+        run.problems = warnings;
+        return Ok((edits, before));
     }
     for ((_, new), text) in files.iter().zip(texts) {
         atomic_file::write(new.name().as_ref(), text.as_bytes()).map_err(|error| {
@@ -142,11 +131,8 @@ async fn adopt(args: &PlanningArgs, dry_run: bool, run: &mut Run) -> Result<Adop
         write_status(&message);
         problems.push(Problem::warning(Code::NoSafeWay, message));
     }
-    Ok(Adoption {
-        edits,
-        plan,
-        problems,
-    })
+    run.problems = problems;
+    Ok((edits, plan))
 }
 
 /// The configuration with the differences adopted.

@@ -209,29 +209,21 @@ impl Survey {
     /// The snapshot: instances in order of their names, rules in the order of the service. A region that could not be
     /// listed is not in it, so that nobody takes it for empty; one that could not be listed in every account says so.
     fn inventory(&self) -> Inventory {
-        let listed = self.listed.iter();
-        let mut regions: BTreeMap<String, Vec<Entry>> = listed
-            .map(|site| (site.region.clone(), Vec::new()))
-            .collect();
+        let listed = self.listed.iter().map(|site| site.region.clone());
+        let mut regions: BTreeMap<String, Vec<Entry>> =
+            listed.map(|region| (region, Vec::new())).collect();
         for (id, rules) in &self.rules {
             let (Some(instance), Some(entries)) =
                 (self.instances.get(id), regions.get_mut(&id.region))
             else {
                 continue;
             };
-            let Instance {
-                id,
-                arn,
-                tags,
-                state,
-                address_type,
-            } = instance;
             entries.push(Entry {
                 name: id.name.clone(),
-                arn: arn.clone(),
-                tags: tags.clone(),
-                state: state.name().to_owned(),
-                ip_address_type: address_type.name().to_owned(),
+                arn: instance.arn.clone(),
+                tags: instance.tags.clone(),
+                state: instance.state.name().to_owned(),
+                ip_address_type: instance.address_type.name().to_owned(),
                 port_states: rules.as_deref().ok().map(Into::into),
             });
         }
