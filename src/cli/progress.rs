@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::streams::{is_quiet, set_progress_line, write_status};
 use crate::model::Site;
-use crate::render::{sanitize, span, thousands};
+use crate::render::{format_duration, sanitize, thousands};
 
 /// The interval of the spinner.
 const TICK: Duration = Duration::from_millis(120);
@@ -180,7 +180,10 @@ impl Steps {
             return format!("{title}: {done} of at least {total}");
         }
         match self.remaining(elapsed, min_time) {
-            Some(left) => format!("{title}: {done} of {total}, about {} left", span(left)),
+            Some(left) => format!(
+                "{title}: {done} of {total}, about {} left",
+                format_duration(left)
+            ),
             None => format!("{title}: {done} of {total}"),
         }
     }

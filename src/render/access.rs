@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::difference::{Clause, Comparison, Effect, clauses};
 use super::facts::PlanView;
+use super::formats::count;
 use super::text::severity;
-use super::words::count;
 use crate::exposure::{self, ComparisonSubject, Diff, Exposed};
 use crate::model::Origin;
 use crate::plan::{Change, InstancePlan, Plan, Verdict};

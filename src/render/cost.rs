@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::words::{join_and, sanitize, span, thousands};
+use super::formats::{format_duration, join_and, sanitize, thousands};
 use crate::exposure::group_thousands;
 use crate::model::InstanceId;
 use crate::strings;
@@ -71,7 +71,7 @@ pub(crate) fn lines(cost: &Cost, to_apply: bool) -> Vec<String> {
             "Apply needs {} and {}: {} at {}the documented rates.",
             counted(needed.writes, "write"),
             counted(needed.reads, "read"),
-            span(needed.least),
+            format_duration(needed.least),
             share.unwrap_or_default()
         ));
     }

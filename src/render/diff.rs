@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use similar::TextDiff;
 
-use super::words::{key, sanitize, source_words};
+use super::formats::{format_key, sanitize, source_words};
 use crate::model::{Firewall, LiveFirewall, sanitize_lines};
 use crate::plan::Plan;
 
@@ -60,7 +60,7 @@ fn lines(firewall: &Firewall) -> String {
     let mut text = String::new();
     for (rule, sources) in firewall {
         for source in source_words(sources) {
-            let _ = writeln!(text, "{:<14} from {source}", key(*rule));
+            let _ = writeln!(text, "{:<14} from {source}", format_key(*rule));
         }
     }
     text

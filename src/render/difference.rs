@@ -9,10 +9,10 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style};
 use time::OffsetDateTime;
 
+use super::access_names::{Names, port_name, source_name};
+use super::formats::{count, join_and, nonzero_counts, sanitize, truncate_list};
 use super::json::{Problem, Run};
-use super::names::{self, Names};
 use super::text::place;
-use super::words::{count, join_and, nonzero_counts, sanitize, truncate_list};
 use crate::exposure::{
     Compared, ComparedDocument, ComparisonSubject, Direction, DocumentFirewall, Doubtful, Line,
     RuleRef,
@@ -284,12 +284,12 @@ pub(super) fn clauses(compared: &Compared, [old, new]: [&Names; 2]) -> Vec<Claus
 fn doubt_clause(which: ComparedDocument, doubt: &Doubtful, names: [&Names; 2]) -> Clause {
     let what = match doubt.key {
         Key::ALL => "all protocols".to_owned(),
-        key => names::port_name(&key.to_string(), &names),
+        key => port_name(&key.to_string(), &names),
     };
     Clause {
         effect: Effect::Doubt,
         ports: vec![what],
-        sources_name: names::source_name(&doubt.sources, &names),
+        sources_name: source_name(&doubt.sources, &names),
         causes: vec![format!(
             "`{}` on the {} side: {}",
             sanitize(&doubt.entry),
@@ -307,7 +307,7 @@ fn side_clauses(
 ) -> Vec<Clause> {
     let mut merged: Vec<(&Sources, Clause)> = Vec::new();
     for line in lines {
-        let what = names::port_name(&line.what, &names);
+        let what = port_name(&line.what, &names);
         let causes = causes(line, side);
         let same = merged
             .iter_mut()
@@ -319,7 +319,7 @@ fn side_clauses(
                 Clause {
                     effect,
                     ports: vec![what],
-                    sources_name: names::source_name(&line.sources, &names),
+                    sources_name: source_name(&line.sources, &names),
                     causes,
                 },
             )),

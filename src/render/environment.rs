@@ -7,9 +7,9 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use super::formats::sanitize;
 use super::github::notice;
 use super::markdown::escape::prose;
-use super::words::sanitize;
 
 /// Lines above a text.
 pub(crate) fn text(notes: &[String], document: &str) -> String {

@@ -9,8 +9,8 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::names::{self, Names};
-use super::words::{sanitize, to_json, truncate_list};
+use super::access_names::{Names, port_name, source_name};
+use super::formats::{sanitize, to_json, truncate_list};
 use crate::exposure::{Diff, DocumentFirewall, Doubtful, Effective, Line, Reach, RuleRef};
 use crate::model::{InstanceId, Mode, Origin, Site, Sources, Unreadable};
 use crate::plan::StillOpen;
@@ -168,8 +168,8 @@ impl Explanation<'_> {
 
     /// The ports and the sources of a line, by their names.
     pub(super) fn access_text(&self, line: &Line) -> String {
-        let what = names::port_name(&line.what, &[self.names]);
-        let sources = names::source_name(&line.sources, &[self.names]);
+        let what = port_name(&line.what, &[self.names]);
+        let sources = source_name(&line.sources, &[self.names]);
         format!("{what} from {sources}")
     }
 

@@ -11,8 +11,8 @@ mod tests;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use super::formats::{count, sanitize};
 use super::json::{Run, Severity};
-use super::words::{count, sanitize};
 use crate::exposure::{self, Compared, ComparisonSubject};
 use crate::model::{Code, InstanceId, Key, Origin, Protocol};
 use crate::plan::{Change, GuardName, InstancePlan, Plan, Verdict};

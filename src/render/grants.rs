@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use time::OffsetDateTime;
 
+use super::formats::{format_minute, sanitize, to_json};
 use super::markdown::escape::code;
-use super::words::{minute, sanitize, to_json};
 use crate::lease::{Judged, State};
 use crate::model::{InstanceId, Site, Unreadable, instant, pairs};
 
@@ -140,7 +140,7 @@ pub fn markdown(grants: &Grants) -> String {
                     judged.state.as_str(),
                     code(&instance.to_string()),
                     code(&lease.to_string()),
-                    minute(lease.until),
+                    format_minute(lease.until),
                     code(&lease.by),
                     why.unwrap_or_default()
                 )

@@ -25,9 +25,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::access::{Part, Weight, of_plan};
 use super::facts::PlanView;
+use super::formats::sanitize;
 use super::json::{Run, Severity};
 use super::text;
-use super::words::sanitize;
 use crate::exposure::{ComparisonSubject, Diff};
 use crate::model::Key;
 use crate::plan::{InstancePlan, Plan};

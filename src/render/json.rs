@@ -18,7 +18,7 @@ pub(super) use document::{Document, Reported, ShardEnd, Summary};
 
 use super::cost::Cost;
 use super::facts::{Facts, PlanView};
-use super::words::to_json;
+use super::formats::to_json;
 use crate::model::{Code, InstanceId};
 use crate::plan::{InstanceResult, Plan, Report};
 use crate::policy::{Refusal, Violation};

@@ -26,9 +26,9 @@ use super::finding::policies::{
     BrokenPolicy, SHOWN, broken_policies, occurrence, violation_prefix,
 };
 use super::finding::{Finding, Level, findings_without_policies};
+use super::formats::count;
 use super::json::{Run, Severity};
 use super::text;
-use super::words::count;
 use super::wrap::{DEFAULT_WIDTH, wrap};
 use crate::exposure::Diff;
 use crate::policy::Violation;

@@ -4,6 +4,7 @@
 //! ANSI styles, which the streams remove where there is no colour; no meaning is in the colour alone.
 
 mod access;
+mod access_names;
 pub(crate) mod codequality;
 pub(crate) mod cost;
 pub(crate) mod diff;
@@ -12,6 +13,7 @@ pub(crate) mod environment;
 pub mod explanation;
 pub mod facts;
 pub mod finding;
+mod formats;
 pub(crate) mod github;
 pub mod grants;
 mod group;
@@ -19,16 +21,14 @@ pub(crate) mod html;
 pub mod json;
 pub(crate) mod markdown;
 pub mod merge;
-mod names;
 pub(crate) mod notification;
 pub(crate) mod prometheus;
 pub(crate) mod sarif;
 pub mod schema;
 pub mod text;
-mod words;
 mod wrap;
 
 pub use crate::strings::count;
-pub use names::Names;
-pub use words::{sanitize, span, thousands};
+pub use access_names::Names;
+pub use formats::{format_duration, sanitize, thousands};
 pub use wrap::{DEFAULT_WIDTH, wrap};

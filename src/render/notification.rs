@@ -7,10 +7,10 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::formats::{count, sanitize};
 use super::json::Run;
 use super::prometheus::Counts;
 use super::text;
-use super::words::{count, sanitize};
 
 /// The most instances that are named: a chat message is not a report.
 const NAMED: usize = 10;

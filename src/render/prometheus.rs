@@ -10,8 +10,8 @@ use std::fmt::{Display, Write as _};
 use serde::{Serialize, Serializer};
 
 use super::facts::Calls;
+use super::formats::sanitize;
 use super::json::Run;
-use super::words::sanitize;
 use crate::model::{PolicySeverity, Shard};
 use crate::plan::{InstancePlan, Outcome};
 use crate::policy::Violation;

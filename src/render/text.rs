@@ -22,8 +22,8 @@ pub use report::report;
 
 use super::cost::{self, Cost};
 use super::facts::LastChange;
+use super::formats::{count, format_minute, nonzero_counts, sanitize};
 use super::group::group_by_key;
-use super::words::{count, minute, nonzero_counts, sanitize};
 use crate::model::{InstanceId, Missing, Note, Origin, Shard, Undeclared, Unreadable};
 use crate::plan::{InstancePlan, Override, Plan, Verdict};
 use crate::policy::Refusal;
@@ -207,7 +207,7 @@ pub fn last_changes(changes: &BTreeMap<InstanceId, LastChange>) -> String {
     for (id, change) in changes {
         let text_of_change = match change {
             LastChange::Known { action, at } => {
-                let at = at.map_or_else(String::new, |at| format!(" at {}", minute(at)));
+                let at = at.map_or_else(String::new, |at| format!(" at {}", format_minute(at)));
                 format!("{}{at}", sanitize(action))
             }
             // Nothing to tell; the JSON says that it was asked.

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::{Allowed, Answers, Explanation, body, question};
+use crate::render::formats::{count, sanitize};
 use crate::render::text::{places, unknown};
-use crate::render::words::{count, sanitize};
 
 /// The answer for people, ending in a summary line.
 pub fn text(answers: &Answers<'_>) -> String {

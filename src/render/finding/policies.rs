@@ -8,7 +8,7 @@ use super::{Finding, Level, Rule, instance_name, location_of};
 use crate::exposure::{ComparisonSubject, Diff, Exposed, Line};
 use crate::model::{Origin, PolicySeverity};
 use crate::policy::{Occurrence, Subject, Violation, ViolationKind};
-use crate::render::words::{sanitize, truncate_list};
+use crate::render::formats::{sanitize, truncate_list};
 
 /// Instances that a message names; the machine-readable reports have all of them.
 const NAMED: usize = 8;

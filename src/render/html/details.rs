@@ -12,9 +12,9 @@ use crate::exposure::{ComparisonSubject, Exposed};
 use crate::model::{InstanceId, Key, LiveFirewall, Note};
 use crate::plan::{Call, Cause, CauseKind, Change, InstancePlan, InstanceResult, Plan, Verdict};
 use crate::policy::Subject;
+use crate::render::formats::{count, format_key, format_last_day, sanitize, source_words};
 use crate::render::json::Run;
 use crate::render::text::{group_notes, missing_from};
-use crate::render::words::{count, key, sanitize, source_words, until};
 
 /// A row for each instance of a plan.
 pub(super) fn rows<'a>(plans: &[&'a InstancePlan], run: &Run<'a>) -> Vec<Row<'a>> {
@@ -122,7 +122,7 @@ fn rules(plan: &InstancePlan, labels: DiffLabels) -> Markup {
                 thead.sr { tr { th scope="col" { "rule" } th scope="col" { "from" } } }
                 tbody {
                     @for (rule, sources) in &plan.after {
-                        tr { th scope="row" { (key(*rule)) } td { (source_words(sources).join(", ")) } }
+                        tr { th scope="row" { (format_key(*rule)) } td { (source_words(sources).join(", ")) } }
                     }
                 }
             }
@@ -137,7 +137,7 @@ fn rule(change: &Change, labels: DiffLabels) -> Markup {
     both.retain(|word| after.contains(word));
     html! {
         tr {
-            th scope="row" { (key(change.key)) }
+            th scope="row" { (format_key(change.key)) }
             td {
                 @for (way, words) in labels.directions(gained, lost) {
                     @if !words.is_empty() {
@@ -167,7 +167,7 @@ fn cause(cause: &Cause) -> Markup {
             " " (sanitize(why))
         }
         @if let Some(owner) = &cause.owner { ", owner " (sanitize(owner)) }
-        @if let Some(end) = cause.until { " until " span.whole { (until(end)) } }
+        @if let Some(end) = cause.until { " until " span.whole { (format_last_day(end)) } }
     }
 }
 

@@ -12,8 +12,8 @@ use crate::exposure::{Compared, Direction, DocumentFirewall};
 use crate::model::{Firewall, Key};
 use crate::render::access::of_comparison;
 use crate::render::difference::{Clause, Comparison, Effect, clauses, summary};
+use crate::render::formats::{format_minute, sanitize};
 use crate::render::text::severity;
-use crate::render::words::{minute, sanitize};
 
 /// The page.
 pub(crate) fn difference(
@@ -33,7 +33,7 @@ pub(crate) fn difference(
         run: &comparison.run(),
         headline: summary(comparison),
         origin: vec![
-            ("at", html! { (minute(comparison.at)) }),
+            ("at", html! { (format_minute(comparison.at)) }),
             ("before", code(old)),
             ("after", code(new)),
         ],

@@ -14,9 +14,9 @@ use crate::render::finding::policies::{
     BrokenPolicy, ViolationGroup, broken_policies, occurrence, violation_prefix,
 };
 use crate::render::finding::{Finding, Level, others};
+use crate::render::formats::{count, sanitize};
 use crate::render::group::group_by_key;
 use crate::render::json::Run;
-use crate::render::words::{count, sanitize};
 
 /// Lines of access below a mistake; what a page has room for.
 const LINES: usize = 200;

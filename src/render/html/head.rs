@@ -5,8 +5,8 @@
 use maud::{Markup, html};
 
 use super::{code, joined, prose};
+use crate::render::formats::{format_minute, sanitize};
 use crate::render::json::Run;
-use crate::render::words::{minute, sanitize};
 
 /// The part above the sections.
 pub(super) struct Head<'a> {
@@ -61,10 +61,10 @@ pub(super) fn origin_facts(run: &Run<'_>) -> Vec<Fact> {
     let known = run.facts;
     let origin = known.map(|facts| &facts.provenance);
     if let Some(at) = origin.and_then(|origin| origin.at) {
-        facts.push(("at", html! { (minute(at)) }));
+        facts.push(("at", html! { (format_minute(at)) }));
     }
     if let Some(day) = origin.and_then(|origin| origin.as_of) {
-        facts.push(("preview of", html! { (minute(day)) }));
+        facts.push(("preview of", html! { (format_minute(day)) }));
     }
     if !run.config.is_empty() {
         let fingerprint = known.and_then(|facts| facts.config);

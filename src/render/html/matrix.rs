@@ -15,7 +15,7 @@ use super::head::Tile;
 use super::{DiffLabels, ServiceName, code, joined, names};
 use crate::exposure::{Atom, ComparisonSubject, Diff, Effective, Exposed, Reach};
 use crate::model::{Family, Firewall, Key, Protocol, Sources};
-use crate::render::words::{count, sanitize};
+use crate::render::formats::{count, sanitize};
 
 /// Columns with a heading of their own: what a screen of 1,280 pixels has room for.
 const COLUMNS: usize = 7;

@@ -11,8 +11,8 @@ use crate::model::{Code, Family, is_unsafe};
 use crate::plan::arbitrary::plans;
 use crate::render::Names;
 use crate::render::difference::Comparison;
+use crate::render::formats::count;
 use crate::render::json::Problem;
-use crate::render::words::count;
 
 /// Tags that are opened and tags that are closed, those without an end aside.
 fn tags(page: &str) -> (Vec<String>, Vec<String>) {

@@ -12,7 +12,7 @@
 use serde::Serialize;
 
 use crate::exposure::{Compared, ComparedDocument, ComparisonSubject, Doubtful, Exposed};
-use crate::render::words::to_json;
+use crate::render::formats::to_json;
 
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

@@ -12,8 +12,8 @@ use super::{Detail, NAMED, SHORTENED, first_that_fits, fits, folded, write_findi
 use crate::exposure::{ComparedDocument, ComparisonSubject};
 use crate::render::access::{Part, is_everyone, of_comparison, subjects};
 use crate::render::difference::{Comparison, blocks, one_sentence, summary};
+use crate::render::formats::count;
 use crate::render::json::Severity;
-use crate::render::words::count;
 
 /// The comment. Its first line is a mark that a bot knows its own comment by.
 pub(crate) fn difference(comparison: &Comparison<'_>) -> String {

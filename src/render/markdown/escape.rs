@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use crate::render::words::sanitize;
+use crate::render::formats::sanitize;
 
 /// The characters that begin a mention, a reference or a picture on GitHub and GitLab.
 const MARKS: [char; 8] = ['@', '#', '!', '$', '%', '~', '&', ':'];

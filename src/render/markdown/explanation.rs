@@ -9,7 +9,7 @@ use super::escape::{code, prose};
 use super::{SHORTENED, fits, truncate};
 use crate::exposure::{DocumentFirewall, Line, RuleRef};
 use crate::render::explanation::{Explanation, cause_text};
-use crate::render::words::truncate_list;
+use crate::render::formats::truncate_list;
 
 /// Lines of each state, and characters of each line, where the whole answer is too long.
 const FEW: (usize, usize) = (10, 200);

@@ -10,9 +10,9 @@ use super::escape::{code, prose};
 
 use crate::render::explanation::fleet::{groups, summary};
 use crate::render::explanation::{Allowed, Answers};
+use crate::render::formats::count;
 use crate::render::group::group_by_key;
 use crate::render::text::places;
-use crate::render::words::count;
 
 /// The comment. Its first line is a mark that a bot knows its own comment by.
 pub(crate) fn explanations(answers: &Answers<'_>) -> String {

@@ -9,9 +9,9 @@ use std::fmt::Write as _;
 use super::Merged;
 use crate::model::InstanceId;
 use crate::plan::Status;
+use crate::render::formats::{count, nonzero_counts, sanitize};
 use crate::render::json::{Document, Severity};
 use crate::render::markdown::escape::{code, prose};
-use crate::render::words::{count, nonzero_counts, sanitize};
 
 /// Names in one list of a comment, which has a limit.
 const NAMED: usize = 100;

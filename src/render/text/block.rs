@@ -11,7 +11,7 @@ use super::{BOLD, CHANGE, DIM, GAIN, LOSS, PlanView, notes, places};
 use crate::exposure::{Diff, Exposed, Line};
 use crate::model::{Code, Mode, Note};
 use crate::plan::{Call, Cause, InstancePlan, Plan, StillOpen, Verdict};
-use crate::render::words::{count, sanitize};
+use crate::render::formats::{count, sanitize};
 use crate::render::wrap::{columns, wrap};
 
 /// Instances that differ, those that read alike together, the widest first. Instances read alike where they do so without

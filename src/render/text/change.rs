@@ -12,7 +12,7 @@ use super::{CHANGE, DIM, GAIN, LOSS};
 use crate::exposure;
 use crate::model::{Family, Key};
 use crate::plan::{Cause, CauseKind, Change};
-use crate::render::words::{count, key, sanitize, source_words, until};
+use crate::render::formats::{count, format_key, format_last_day, sanitize, source_words};
 use crate::render::wrap::{columns, wrap_to};
 
 /// The distance from the right edge at which a location beside its rule begins.
@@ -112,7 +112,7 @@ impl<'a> Line<'a> {
 
     fn head(&self) -> String {
         let (sign, style) = self.sign;
-        format!("  {style}{sign}{style:#} {:<12} ", key(self.key))
+        format!("  {style}{sign}{style:#} {:<12} ", format_key(self.key))
     }
 }
 
@@ -228,7 +228,9 @@ pub(super) fn cause(cause: &Cause) -> String {
     if let Some(why) = &cause.why {
         let _ = write!(text, "  {}", sanitize(why));
     }
-    let ends = cause.until.map(|end| format!("until {}", until(end)));
+    let ends = cause
+        .until
+        .map(|end| format!("until {}", format_last_day(end)));
     let extra: Vec<String> = ends
         .into_iter()
         .chain(cause.owner.as_deref().map(sanitize))

@@ -9,7 +9,7 @@ use super::{BOLD, CHANGE, LOSS, places};
 use crate::model::{InstanceId, PolicySeverity};
 use crate::policy::{Subject, Violation};
 use crate::render::finding::policies::{SHOWN, group_violations, occurrence};
-use crate::render::words::sanitize;
+use crate::render::formats::sanitize;
 
 /// Every violation; empty where there is none.
 pub fn violations(violations: &[Violation]) -> String {

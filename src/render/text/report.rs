@@ -9,8 +9,8 @@ use anstyle::Style;
 
 use super::{BOLD, CHANGE, GAIN, LOSS, places};
 use crate::plan::{InstanceResult, Outcome, Plan, Report, Verdict};
+use crate::render::formats::{count, nonzero_counts, sanitize};
 use crate::render::group::group_by_key;
-use crate::render::words::{count, nonzero_counts, sanitize};
 
 /// The results of every instance with calls, and a summary line.
 pub fn report(report: &Report, plan: &Plan) -> String {

@@ -9,8 +9,8 @@ use maud::{Markup, html};
 use super::{Column, Row, Service};
 use crate::exposure::{Access, Atom, Diff, Effective, Exposed, Line, Reach, format_sources};
 use crate::model::{Family, Sources};
+use crate::render::formats::{count, sanitize, source_words};
 use crate::render::html::DiffLabels;
-use crate::render::words::{count, sanitize, source_words};
 
 /// Sources that a cell names; of more it tells the number.
 const NAMED: usize = 2;

@@ -19,7 +19,7 @@ pub fn sanitize(text: &str) -> String {
 }
 
 /// A key in a column of a plan: `tcp 22`, `icmp 8:-1`, `all`.
-pub(super) fn key(key: Key) -> String {
+pub(super) fn format_key(key: Key) -> String {
     key.to_string().replacen('/', " ", 1)
 }
 
@@ -80,7 +80,7 @@ pub fn thousands(n: usize) -> String {
 }
 
 /// `40 s`, `3 min 16 s`, `2 h 5 min`: to the second, and above an hour to the minute, rounded up.
-pub fn span(time: Duration) -> String {
+pub fn format_duration(time: Duration) -> String {
     let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
     let minutes = seconds.div_ceil(60);
     match seconds {
@@ -97,13 +97,13 @@ pub fn span(time: Duration) -> String {
 }
 
 /// An instant for people, to the minute: `2026-11-20 10:03 UTC`.
-pub(super) fn minute(at: OffsetDateTime) -> String {
+pub(super) fn format_minute(at: OffsetDateTime) -> String {
     let at = at.to_offset(time::UtcOffset::UTC);
     format!("{} {:02}:{:02} UTC", at.date(), at.hour(), at.minute())
 }
 
 /// The last day on which something with this end was still wanted, or the instant where that is no midnight.
-pub(super) fn until(end: OffsetDateTime) -> String {
+pub(super) fn format_last_day(end: OffsetDateTime) -> String {
     let end = end.to_offset(time::UtcOffset::UTC);
     let last_day = end.date().previous_day();
     if let Some(day) = last_day.filter(|_| end.time() == time::Time::MIDNIGHT) {
@@ -137,14 +137,21 @@ mod tests {
             (3_600_000, "1 h"),
             (7_500_001, "2 h 6 min"),
         ] {
-            assert_eq!(span(Duration::from_millis(millis)), text, "{millis}");
+            assert_eq!(
+                format_duration(Duration::from_millis(millis)),
+                text,
+                "{millis}"
+            );
         }
     }
 
     #[test]
     fn date_is_the_last_day_of_validity() {
         let end = OffsetDateTime::from_unix_timestamp(1_924_992_000).expect("2031-01-01");
-        assert_eq!(until(end), "2030-12-31");
-        assert_eq!(until(end + time::Duration::HOUR), "2031-01-01T01:00:00Z");
+        assert_eq!(format_last_day(end), "2030-12-31");
+        assert_eq!(
+            format_last_day(end + time::Duration::HOUR),
+            "2031-01-01T01:00:00Z"
+        );
     }
 }
