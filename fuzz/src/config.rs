@@ -66,7 +66,7 @@ fn check_desired(desired: &Desired, live: &Live) {
         plan: Some(&plan),
         cost: None,
         report: None,
-        facts: None,
+        metadata: None,
     });
     assert!(serde_json::from_str::<serde_json::Value>(&document).is_ok());
 }

@@ -11,7 +11,7 @@ use futures_util::stream;
 use crate::lightsail::{Operation, Reader};
 use crate::model::InstanceId;
 use crate::plan::Plan;
-use crate::render::facts::LastChange;
+use crate::render::metadata::LastChange;
 
 /// Instances that are read: the burst of calls that the service accepts.
 const MAX_INSTANCES: usize = 20;

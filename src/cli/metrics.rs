@@ -15,9 +15,9 @@ pub(super) fn of_run(run: &Run, file: Option<&Path>) -> String {
     text(&Metrics {
         verb: view.verb,
         config: Some(view.config).filter(|config| !config.is_empty()),
-        shard: run.facts.shard,
+        shard: run.metadata.shard,
         counts: Counts::of_run(&view),
-        calls: &run.facts.calls,
+        calls: &run.metadata.calls,
         seconds: Some(run.started.elapsed().as_secs_f64()),
         exit_code: view.exit_code,
         now: unix_time(),

@@ -72,7 +72,7 @@ pub fn main() -> Exit {
             for note in &notes {
                 streams::note(note);
             }
-            run.facts.environment = notes;
+            run.metadata.environment = notes;
         }
         Err(error) => return present::fail(&output, &mut run, error),
     }

@@ -14,8 +14,8 @@ use crate::plan::file::Scope;
 use crate::plan::{Plan, Report};
 use crate::policy::{Findings, Refusal};
 use crate::render::cost::Cost;
-use crate::render::facts::{Calls, Facts, Provenance};
 use crate::render::json::{self, Problem};
+use crate::render::metadata::{Calls, Metadata, Provenance};
 use crate::render::notification::Message;
 
 /// One run of a verb.
@@ -24,7 +24,7 @@ pub(super) struct Run {
     /// The path of the configuration; empty where the verb has none.
     config: String,
     pub(super) started: Instant,
-    pub(super) facts: Facts,
+    pub(super) metadata: Metadata,
     /// The error that ended it.
     error: Option<Problem>,
     pub(super) problems: Vec<Problem>,
@@ -49,12 +49,12 @@ impl Run {
             verb: verb.to_owned(),
             config: config.map_or_else(String::new, |path| path.to_string_lossy().into_owned()),
             started: Instant::now(),
-            facts: Facts {
+            metadata: Metadata {
                 provenance: Provenance {
                     commit: ci_commit(),
                     ..Provenance::default()
                 },
-                ..Facts::default()
+                ..Metadata::default()
             },
             error: None,
             problems: Vec::new(),
@@ -74,7 +74,7 @@ impl Run {
             .accounts
             .iter()
             .map(|(name, id)| format!("{name} {id}"));
-        let origin = &mut self.facts.provenance;
+        let origin = &mut self.metadata.provenance;
         origin.at = Some(at);
         origin.as_of = scope.as_of;
         origin.accounts = scope.account.iter().cloned().chain(named).collect();
@@ -89,7 +89,7 @@ impl Run {
             throttled: answers.throttled,
             failed: answers.failed,
         });
-        self.facts.calls = calls.collect();
+        self.metadata.calls = calls.collect();
     }
 
     /// Whether a guard or a policy refuses the plan.
@@ -129,7 +129,7 @@ impl Run {
             plan: self.plan.as_ref(),
             cost: self.cost.as_ref(),
             report: self.report.as_ref(),
-            facts: Some(&self.facts),
+            metadata: Some(&self.metadata),
         }
     }
 }

@@ -7,8 +7,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::difference::{Clause, Comparison, Effect, clauses};
-use super::facts::PlanView;
 use super::formats::count;
+use super::metadata::PlanView;
 use super::text::severity;
 use crate::exposure::{self, ComparisonSubject, Diff, Exposed};
 use crate::model::Origin;

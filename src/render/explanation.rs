@@ -66,7 +66,7 @@ pub(super) enum Allowed {
 }
 
 impl Allowed {
-    pub(super) fn words(self) -> &'static str {
+    pub(super) fn text(self) -> &'static str {
         match self {
             Self::Yes => "allowed",
             Self::Partly => "partly allowed",
@@ -93,12 +93,12 @@ impl Explanation<'_> {
     }
 
     /// What is said of a verdict, behind a colon. Who asks for nothing in particular asks who gets in, and is shown.
-    fn words(&self, allowed: Option<Allowed>) -> String {
+    fn verdict_text(&self, allowed: Option<Allowed>) -> String {
         match allowed {
             None => String::new(),
             Some(Allowed::Partly) if self.is_general() => String::new(),
             Some(Allowed::No) if self.is_general() => " nobody".to_owned(),
-            Some(allowed) => format!(" {}", allowed.words()),
+            Some(allowed) => format!(" {}", allowed.text()),
         }
     }
 
@@ -106,7 +106,7 @@ impl Explanation<'_> {
         self.from.is_none() && self.to.is_none()
     }
 
-    pub(super) fn verdicts(&self) -> (Option<Allowed>, Option<Allowed>) {
+    pub(super) fn live_and_desired(&self) -> (Option<Allowed>, Option<Allowed>) {
         let live = self.live.ok();
         let live = live.map(|side| self.allowed(side));
         (live, self.desired.map(|side| self.allowed(side)))
@@ -175,8 +175,8 @@ impl Explanation<'_> {
 
     /// What would have to change for all of it to get in. Nobody who asks in general means to let in everybody, or to open
     /// every port: only who names both a source and a service is told how to allow it.
-    pub(super) fn change(&self) -> Option<String> {
-        let (live, desired) = self.verdicts();
+    pub(super) fn how_to_allow(&self) -> Option<String> {
+        let (live, desired) = self.live_and_desired();
         match (live, desired) {
             // Where nothing declares the instance, what is live stays.
             (Some(Allowed::Yes), Some(Allowed::Yes) | None) | (None, Some(Allowed::Yes)) => None,
@@ -205,7 +205,7 @@ pub fn text(explanation: &Explanation<'_>) -> String {
     let question = question(explanation.from, explanation.to);
     let mut text = format!("{}: {question}\n", sanitize(&explanation.id.to_string()));
     text.push_str(&body(&[explanation], true));
-    if let Some(change) = explanation.change() {
+    if let Some(change) = explanation.how_to_allow() {
         let _ = writeln!(text, "  to let all of it in: {change}");
     }
     text
@@ -228,13 +228,13 @@ const PLACES_SHOWN: usize = 4;
 fn body(all: &[&Explanation<'_>], has_places: bool) -> String {
     let explanation = all[0];
     let mut text = String::new();
-    let (live, desired) = explanation.verdicts();
+    let (live, desired) = explanation.live_and_desired();
     match explanation.live {
         Err(why) => {
             let _ = writeln!(text, "  live: not known: {}", sanitize(&why.to_string()));
         }
         Ok(side) => {
-            let _ = writeln!(text, "  live:{}", explanation.words(live));
+            let _ = writeln!(text, "  live:{}", explanation.verdict_text(live));
             let sides = all.iter().filter_map(|one| one.live.ok());
             let sides: Vec<&DocumentFirewall> = sides.filter(|_| has_places).collect();
             lines(&mut text, explanation, side, &sides, "rule");
@@ -254,7 +254,7 @@ fn body(all: &[&Explanation<'_>], has_places: bool) -> String {
                 text,
                 "  desired{}:{}",
                 explanation.mode_suffix(),
-                explanation.words(desired)
+                explanation.verdict_text(desired)
             );
             let sides = all.iter().filter_map(|one| one.desired);
             let sides: Vec<&DocumentFirewall> = sides.filter(|_| has_places).collect();
@@ -416,7 +416,7 @@ pub fn json(answers: &Answers<'_>) -> String {
 }
 
 fn answer<'a>(explanation: &'a Explanation<'a>) -> Answer<'a> {
-    let (live, desired) = explanation.verdicts();
+    let (live, desired) = explanation.live_and_desired();
     Answer {
         instance: explanation.id,
         live: explanation
@@ -430,7 +430,7 @@ fn answer<'a>(explanation: &'a Explanation<'a>) -> Answer<'a> {
         undecided: explanation.undecided,
         mode: explanation.mode,
         note: explanation.note(),
-        change: explanation.change(),
+        change: explanation.how_to_allow(),
     }
 }
 

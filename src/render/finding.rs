@@ -129,13 +129,13 @@ pub fn findings_without_policies(run: &Run<'_>) -> Vec<Finding> {
         .refusals
         .iter()
         .map(|refusal| guard_finding(plan, refusal));
-    let mut findings: Vec<Finding> = refusals.chain(others(run)).collect();
+    let mut findings: Vec<Finding> = refusals.chain(findings_without_refusals(run)).collect();
     findings.sort_by_key(|finding| finding.level);
     findings
 }
 
 /// The same without what guards refuse.
-pub(super) fn others(run: &Run<'_>) -> Vec<Finding> {
+pub(super) fn findings_without_refusals(run: &Run<'_>) -> Vec<Finding> {
     let mut findings = problem_findings(run);
     let empty = Plan::default();
     let plan = run.plan.unwrap_or(&empty);

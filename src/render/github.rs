@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::difference::Comparison;
-use super::facts::PlanView;
 use super::finding::{Finding, Level, drift, findings, opened, openings};
 use super::formats::sanitize;
 use super::json::Run;
+use super::metadata::PlanView;
 use crate::exposure::{self, Compared};
 use crate::plan::Verdict;
 

@@ -24,9 +24,9 @@ use maud::{DOCTYPE, Markup, PreEscaped, Render, html};
 use sha2::{Digest as _, Sha256};
 
 use super::access::{Part, Weight, of_plan};
-use super::facts::PlanView;
 use super::formats::sanitize;
 use super::json::{Run, Severity};
+use super::metadata::PlanView;
 use super::text;
 use crate::exposure::{ComparisonSubject, Diff};
 use crate::model::Key;
@@ -49,14 +49,18 @@ pub(crate) fn page(run: &Run<'_>, service: ServiceName<'_>, environment: &[Strin
         .map(|plan| sorted(plan, labels))
         .unwrap_or_default();
     let rows = details::rows(&plans, run);
-    let inside = |at: usize| details::inside(plans[at], labels, run);
+    let details_of = |at: usize| details::instance_details(plans[at], labels, run);
     Page {
         run,
         headline: headline(run),
         origin: head::origin_facts(run),
         parts,
-        instances: Instances::of(&rows, labels, service, &inside),
-        rest: &|| run.plan.map(details::rest).unwrap_or_default(),
+        instances: Instances::of(&rows, labels, service, &details_of),
+        rest: &|| {
+            run.plan
+                .map(details::undeclared_and_notes)
+                .unwrap_or_default()
+        },
         environment,
     }
     .render()

@@ -17,8 +17,8 @@ use document::Needed;
 pub(super) use document::{Document, Reported, ShardEnd, Summary};
 
 use super::cost::Cost;
-use super::facts::{Facts, PlanView};
 use super::formats::to_json;
+use super::metadata::{Metadata, PlanView};
 use crate::model::{Code, InstanceId};
 use crate::plan::{InstanceResult, Plan, Report};
 use crate::policy::{Refusal, Violation};
@@ -56,13 +56,16 @@ pub struct Run<'a> {
     /// The result, if something was applied.
     pub report: Option<&'a Report>,
     /// Further facts about the run.
-    pub facts: Option<&'a Facts>,
+    pub metadata: Option<&'a Metadata>,
 }
 
 impl Run<'_> {
     /// The way in which its plan is presented.
     pub(super) fn plan_view(&self) -> PlanView<'_> {
-        match self.facts.and_then(|facts| facts.inventory.as_deref()) {
+        match self
+            .metadata
+            .and_then(|metadata| metadata.inventory.as_deref())
+        {
             Some(inventory) if self.verb == "drift" => PlanView::InventoryDrift(inventory),
             None if self.verb == "drift" => PlanView::Drift,
             _ => PlanView::Plan,
@@ -140,14 +143,14 @@ pub fn document(run: &Run<'_>) -> String {
         .report
         .map(|report| report.results.as_slice())
         .unwrap_or_default();
-    let nothing = Facts::default();
-    let facts = run.facts.unwrap_or(&nothing);
+    let nothing = Metadata::default();
+    let metadata = run.metadata.unwrap_or(&nothing);
     let instances = plan.instances.iter().map(|plan| {
         let id = &plan.instance.id;
         let result = results.iter().find(|result| result.id == *id);
         Reported {
             plan: Cow::Borrowed(plan),
-            last_change: facts.last_changes.get(id).map(Cow::Borrowed),
+            last_change: metadata.last_changes.get(id).map(Cow::Borrowed),
             outcome: result.map(InstanceResult::ending),
         }
     });
@@ -155,8 +158,8 @@ pub fn document(run: &Run<'_>) -> String {
     let was_begun = |id: &InstanceId| results.iter().any(|r| r.id == *id && r.was_begun());
     let mut document = Document {
         verb: run.verb.into(),
-        shard: facts.shard,
-        config: facts.config,
+        shard: metadata.shard,
+        config: metadata.config,
         exit_code: run.exit_code,
         interrupted: run.report.is_some_and(|report| report.interrupted),
         error: run.error.as_ref().map(Cow::Borrowed),
@@ -171,8 +174,8 @@ pub fn document(run: &Run<'_>) -> String {
         missing: (&plan.missing).into(),
         not_planned: (&plan.unplanned).into(),
         undeclared: (&plan.undeclared).into(),
-        expiring: (&facts.expiring).into(),
-        api_calls: (&facts.calls).into(),
+        expiring: (&metadata.expiring).into(),
+        api_calls: (&metadata.calls).into(),
         notes: (&plan.notes).into(),
         needed: run.cost.map(Needed::of),
         seen_in_bulk: listed

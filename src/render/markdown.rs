@@ -21,13 +21,13 @@ pub(crate) use explanation::explanation;
 pub(crate) use fleet::explanations;
 
 use super::access::of_plan;
-use super::facts::PlanView;
 use super::finding::policies::{
     BrokenPolicy, SHOWN, broken_policies, occurrence, violation_prefix,
 };
 use super::finding::{Finding, Level, findings_without_policies};
 use super::formats::count;
 use super::json::{Run, Severity};
+use super::metadata::PlanView;
 use super::text;
 use super::wrap::{DEFAULT_WIDTH, wrap};
 use crate::exposure::Diff;

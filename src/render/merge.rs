@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::facts::Calls;
 use super::json::{self, Document, FORMAT, Problem, ShardEnd, Summary, VERSION};
+use super::metadata::Calls;
 use super::prometheus::{Counts, Violations};
 use crate::model::{Code, InstanceId, Shard, sanitize_line};
 use crate::plan::Status;

@@ -55,7 +55,7 @@ pub(crate) fn message(run: &Run<'_>, exit_code: u8) -> Message {
         let differing = differing.filter(|i| i.verdict.differs());
         differing.map(|i| i.instance.id.to_string()).collect()
     });
-    let shard = run.facts.and_then(|facts| facts.shard);
+    let shard = run.metadata.and_then(|metadata| metadata.shard);
     let shard = shard.map(|shard| shard.to_string());
 
     let body = Body {

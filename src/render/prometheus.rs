@@ -9,9 +9,9 @@ use std::fmt::{Display, Write as _};
 
 use serde::{Serialize, Serializer};
 
-use super::facts::Calls;
 use super::formats::sanitize;
 use super::json::Run;
+use super::metadata::Calls;
 use crate::model::{PolicySeverity, Shard};
 use crate::plan::{InstancePlan, Outcome};
 use crate::policy::Violation;
@@ -126,7 +126,7 @@ impl Counts {
             regions_unreadable: plan.sites_unreadable.len(),
             undeclared: plan.undeclared.len(),
             missing: plan.missing.len(),
-            expiring: run.facts.map_or(0, |facts| facts.expiring.len()),
+            expiring: run.metadata.map_or(0, |metadata| metadata.expiring.len()),
             violations: Violations::of(run.violations),
         })
     }

@@ -21,14 +21,14 @@ pub(super) use report::outcome;
 pub use report::report;
 
 use super::cost::{self, Cost};
-use super::facts::LastChange;
 use super::formats::{count, format_minute, nonzero_counts, sanitize};
 use super::group::group_by_key;
+use super::metadata::LastChange;
 use crate::model::{InstanceId, Missing, Note, Origin, Shard, Undeclared, Unreadable};
 use crate::plan::{InstancePlan, Override, Plan, Verdict};
 use crate::policy::Refusal;
 
-pub use super::facts::PlanView;
+pub use super::metadata::PlanView;
 
 const GAIN: Style = AnsiColor::Green.on_default();
 const LOSS: Style = AnsiColor::Red.on_default();
@@ -195,7 +195,7 @@ pub(super) fn summary(plan: &Plan, view: PlanView<'_>) -> String {
 }
 
 /// That this was a part of the fleet, which has this many declared instances.
-pub fn part(shard: Shard, all: usize) -> String {
+pub fn shard_note(shard: Shard, all: usize) -> String {
     let are = if all == 1 { "is" } else { "are" };
     let all = count(all, "instance");
     format!("This was shard {shard}; {all} {are} declared in all.\n")

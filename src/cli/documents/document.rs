@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use time::OffsetDateTime;
 
 use super::additive::{additive_firewall, resulting_firewall};
-use super::fleet::{self, KnownInstances};
+use super::known_instances::{self, KnownInstances};
 use super::statements::{Declared, InstanceRules, InstanceRulesResult, Statements};
 use super::{Content, DocumentState, OpenedDocument};
 use crate::cli::error::RunError;
@@ -106,7 +106,7 @@ pub(in crate::cli) fn live_firewalls(
     let entries = inventory.named(accounts).into_iter();
     let known = entries.map(|(id, entry)| {
         let family = AddressType::from_name(&entry.ip_address_type).client_family();
-        let live = fleet::rules(entry);
+        let live = known_instances::rules(entry);
         (
             id,
             live.map(|live| DocumentFirewall::of_live(&live, family).into()),
@@ -148,17 +148,17 @@ fn from_config(
     is_past: bool,
 ) -> Result<Document, RunError> {
     let mut document = Document::default();
-    let fleet = match (context.inventory, context.plan) {
+    let known = match (context.inventory, context.plan) {
         (Some(inventory), _) => Some(KnownInstances::from_inventory(inventory, config)),
         (None, Some(plan)) => Some(KnownInstances::from_plan(plan, config)),
         (None, None) => None,
     };
-    let is_known = fleet.is_some();
-    let fleet = fleet.unwrap_or_default();
-    let listing = context.inventory.map(|_| fleet.listing());
+    let is_known = known.is_some();
+    let known = known.unwrap_or_default();
+    let listing = context.inventory.map(|_| known.listing());
     let desired = resolve(
         config,
-        &fleet,
+        &known,
         listing,
         context.as_of,
         is_past,
@@ -173,9 +173,9 @@ fn from_config(
         document.instances.insert(id.clone(), Err(cause));
     }
     for (id, wanted) in &desired.instances {
-        let instance = fleet.instances.get(id);
+        let instance = known.instances.get(id);
         let family = instance.map_or_else(Family::default, |i| i.address_type.client_family());
-        let firewall = match (wanted.mode, instance.zip(fleet.rules.get(id))) {
+        let firewall = match (wanted.mode, instance.zip(known.rules.get(id))) {
             (Mode::Additive, Some((instance, Ok(live)))) => {
                 Ok(additive_firewall(instance, wanted, live))
             }
@@ -187,7 +187,7 @@ fn from_config(
             .insert(id.clone(), firewall.map(InstanceRules::from));
     }
     let statements = Statements::new(config, context.as_of);
-    let unknown = unknown_places(context.places, &fleet);
+    let unknown = unknown_places(context.places, &known);
     // What is wrong with an instance that has a table shows wherever it is.
     let tables: BTreeSet<PartialInstanceId> = config.partial_ids().into_iter().collect();
     let own: BTreeMap<InstanceId, Instance> = unknown
@@ -226,7 +226,7 @@ fn from_config(
     document.groups = Some(GroupStatements {
         statements,
         sites: config.sites(),
-        listed: is_known.then_some(fleet.listed),
+        listed: is_known.then_some(known.listed),
     });
     Ok(document)
 }
@@ -234,7 +234,7 @@ fn from_config(
 /// The desired state of the known instances. With an inventory, groups are reported as in a plan.
 fn resolve(
     config: &Config,
-    fleet: &KnownInstances,
+    known: &KnownInstances,
     listing: Option<Listing>,
     as_of: OffsetDateTime,
     is_past: bool,
@@ -242,9 +242,9 @@ fn resolve(
 ) -> Result<Desired, RunError> {
     let nothing = BTreeSet::new();
     let Some(mut listing) = listing else {
-        return Ok(config.resolve(&fleet.instances, &nothing, as_of)?);
+        return Ok(config.resolve(&known.instances, &nothing, as_of)?);
     };
-    let errors_found = match config.resolve_listed(&fleet.instances, &listing, as_of) {
+    let errors_found = match config.resolve_listed(&known.instances, &listing, as_of) {
         Ok(desired) => {
             let notes = desired.notes.iter().filter(|_| !is_past);
             document.notes.extend(notes.map(|note| match &note.origin {
@@ -258,7 +258,7 @@ fn resolve(
     };
     // Without a number of instances to compare with, what is left is wrong in itself.
     listing.complete.clear();
-    let desired = config.resolve_listed(&fleet.instances, &listing, as_of)?;
+    let desired = config.resolve_listed(&known.instances, &listing, as_of)?;
     let errors = errors_found.into_iter();
     let errors = errors.filter(|problem| problem.severity == Severity::Error);
     document.notes.extend(
@@ -270,10 +270,10 @@ fn resolve(
 /// The ids at which no instance is known.
 fn unknown_places<'a>(
     places: &'a [PartialInstanceId],
-    fleet: &KnownInstances,
+    known: &KnownInstances,
 ) -> Vec<&'a PartialInstanceId> {
     let mut named: HashMap<&str, Vec<&InstanceId>> = HashMap::new();
-    for id in fleet.instances.keys() {
+    for id in known.instances.keys() {
         named.entry(&id.name).or_default().push(id);
     }
     let is_known = |place: &&PartialInstanceId| {

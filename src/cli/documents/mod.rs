@@ -5,9 +5,9 @@
 
 mod additive;
 mod document;
-mod fleet;
 mod git;
 mod json;
+mod known_instances;
 mod statements;
 
 use std::path::Path;
@@ -16,7 +16,7 @@ pub(super) use additive::additive_firewall;
 pub(super) use document::{
     Document, GroupStatements, ResolveContext, instance_id, live_firewalls, names,
 };
-pub(super) use fleet::KnownInstances;
+pub(super) use known_instances::KnownInstances;
 pub(super) use statements::{
     Declared, GroupRules, InstanceRules, InstanceRulesResult, Retained, Statements,
 };

@@ -3,7 +3,7 @@
 //! **Owns** the checks: whether `[grants]` and the policies permit it, and whether it can be opened and closed safely.
 //! **Does not** write.
 
-use super::{Fleet, desired_instance};
+use super::{FleetSession, desired_instance};
 use crate::apply::leases::Aim;
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
@@ -13,7 +13,7 @@ use crate::model::{Code, InstanceId, Mode, Rule};
 use crate::plan::{self, Plan, Verdict};
 use crate::policy::{self, CheckedRules};
 
-impl Fleet {
+impl FleetSession {
     /// Checks a lease before anything of it is written.
     ///
     /// # Errors

@@ -35,7 +35,7 @@ pub(super) struct LeaseArgs {
 }
 
 /// The fleet with its leases.
-pub(super) struct Fleet {
+pub(super) struct FleetSession {
     pub(super) config: Config,
     pub(super) connection: Connection,
     pub(super) live: Live,
@@ -45,7 +45,7 @@ pub(super) struct Fleet {
     ahead: time::Duration,
 }
 
-impl Fleet {
+impl FleetSession {
     /// Loads the configuration and lists the instances.
     pub(super) async fn open(
         args: &LeaseArgs,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
-use super::{Fleet, desired_instance};
+use super::{FleetSession, desired_instance};
 use crate::apply::leases::{self, Declared, NotGranted, Obstacle, Revoked, SettleError, Tag};
 use crate::apply::receipt::{DeferredReceipt, Header, Scope};
 use crate::apply::{Settings, Stop, SystemClock, Tools, Validity};
@@ -46,7 +46,7 @@ impl Declared for Resolver<'_> {
 
 type LeaseTools<'a> = Tools<'a, AnyReader, AccountsWriter, DeferredReceipt, ()>;
 
-impl Fleet {
+impl FleetSession {
     /// Opens a lease in place of others. `description` says so in the receipt. It is done but in part where what is declared may have
     /// been overwritten.
     ///

@@ -23,12 +23,12 @@ pub(super) fn render_run(run: &Run, format: Format, file: Option<&Path>, text: &
         Format::Sarif => render::sarif::document(&view),
         Format::Codequality => {
             let folder = std::env::current_dir().unwrap_or_default();
-            render::codequality::document(&view, &run.facts.environment, &folder)
+            render::codequality::document(&view, &run.metadata.environment, &folder)
         }
-        Format::Html => render::html::page(&view, &known_service, &run.facts.environment),
+        Format::Html => render::html::page(&view, &known_service, &run.metadata.environment),
         Format::Prometheus => metrics::of_run(run, file),
     };
-    let document = with_notes(format, file.is_some(), document, &run.facts.environment);
+    let document = with_notes(format, file.is_some(), document, &run.metadata.environment);
     match format {
         Format::Json | Format::Sarif | Format::Codequality => sanitize_json(document),
         _ => document,

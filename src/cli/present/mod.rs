@@ -99,7 +99,7 @@ pub(super) fn show_answer(
     content: &dyn Fn(Format, Option<&Path>) -> Option<String>,
 ) -> Result<Exit, RunError> {
     run.exit = exit;
-    let notes = &run.facts.environment;
+    let notes = &run.metadata.environment;
     let content = |format, file: Option<&Path>| {
         let text = document::with_notes(format, file.is_some(), content(format, file)?, notes);
         Some(match format {

@@ -22,7 +22,7 @@ pub(in crate::cli) fn plan_text(
     let mut text = guarded_text(&planned.plan, &run.refusals, &planned.cost, view);
     let scope = &planned.inputs.scope;
     if let Some(shard) = scope.shard.filter(|_| !is_quiet()) {
-        text.push_str(&render::text::part(shard, scope.declared));
+        text.push_str(&render::text::shard_note(shard, scope.declared));
     }
     text.push_str(&render::text::violations(&run.findings.violations));
     let mut text = wrap_to_stdout(&text);

@@ -36,7 +36,7 @@ use crate::model::{Desired, DesiredInstance, Instance, InstanceId, Live, Shard, 
 use crate::plan::file::Scope;
 use crate::plan::{self, InstancePlan, Plan};
 use crate::policy;
-use crate::render::facts::Expiring;
+use crate::render::metadata::Expiring;
 
 /// The options of a plan.
 #[derive(Clone, Copy, Debug)]
@@ -166,7 +166,7 @@ pub(super) async fn plan(
         })
         .collect();
     let expiring = desired.expiring(as_of).into_iter();
-    run.facts.expiring = expiring
+    run.metadata.expiring = expiring
         .map(|(origin, until)| Expiring {
             origin: origin.clone(),
             until,
@@ -220,7 +220,7 @@ pub(super) fn account(plan: &Plan) -> Option<String> {
 /// Loads the configuration and prints its warnings.
 pub(super) fn load(path: &Path, run: &mut Run) -> Result<Config, RunError> {
     let config = config::load(path)?;
-    run.facts.config = Some(config.fingerprint());
+    run.metadata.config = Some(config.fingerprint());
     write_warnings(config.warnings());
     Ok(config)
 }

@@ -129,7 +129,7 @@ impl Planned {
         })?;
         let digest = file.digest();
         write_status(&format!("plan: {} {digest}", path.display()));
-        run.facts.provenance.digest = Some(digest);
+        run.metadata.provenance.digest = Some(digest);
         Ok(())
     }
 

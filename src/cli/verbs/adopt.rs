@@ -37,7 +37,7 @@ pub(super) async fn run(
 ) -> Result<Exit, RunError> {
     let (edits, plan) = interruptible(adopt(args, dry_run, run)).await?;
     let inventory = args.inventory();
-    run.facts.inventory.clone_from(&inventory);
+    run.metadata.inventory.clone_from(&inventory);
     let view = inventory
         .as_deref()
         .map_or(PlanView::Drift, PlanView::InventoryDrift);

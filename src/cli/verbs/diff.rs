@@ -1,6 +1,6 @@
 //! `diff`: who gains and who loses access between two documents, offline.
 //!
-//! Owns the verb and the pairing of instances. The statements of two configurations about unknown instances are compared by
+//! Owns the verb, and the choice of the instances that are compared. The statements of two configurations about unknown instances are compared by
 //! their selectors. Does not connect to anything, and does not call documents equal that it could not read or decide, or
 //! that have doubtful entries.
 
@@ -102,7 +102,7 @@ impl DiffResult {
             }
             wrap_to_stdout(&text)
         };
-        let notes = run.facts.environment.clone();
+        let notes = run.metadata.environment.clone();
         let outputs = render::github::comparison_outputs(&comparison);
         show_answer(
             output,

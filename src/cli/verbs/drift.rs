@@ -67,7 +67,7 @@ async fn check_drift(args: &DriftArgs, run: &mut Run, output: &Output) -> Result
         .map_or(PlanView::Drift, PlanView::InventoryDrift);
     let mut text = plan_text(run, &planned, view, false);
     text.push_str(&wrap_to_stdout(&text::last_changes(
-        &run.facts.last_changes,
+        &run.metadata.last_changes,
     )));
     let differs = args.planning.differs(&planned.plan);
     Ok(show_plan(output, run, planned, differs, &text))

@@ -17,7 +17,7 @@ use crate::cli::args::{Format, parse_duration, parse_reason};
 use crate::cli::connection::AccessMode;
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
-use crate::cli::leases::{Fleet, LeaseArgs, live_grant};
+use crate::cli::leases::{FleetSession, LeaseArgs, live_grant};
 use crate::cli::output::Output;
 use crate::cli::present::show_answer;
 use crate::cli::run::Run;
@@ -75,7 +75,7 @@ pub(super) async fn run(
 ) -> Result<Exit, RunError> {
     // One for the whole verb, so that no signal is lost between two steps of it.
     let mut signals = Signals::listen();
-    let open = Fleet::open(&args.lease, AccessMode::Write, run);
+    let open = FleetSession::open(&args.lease, AccessMode::Write, run);
     let mut fleet = signals.interruptible(NOTHING_WRITTEN, open).await?;
     let stop = Stop::new();
     let make = make_grant(&args.request, &mut fleet, &args.receipts.receipts, &stop);
@@ -170,7 +170,7 @@ pub(super) fn granted_line(id: &InstanceId, lease: &Lease) -> String {
 /// Grants it: checks it, writes the tag, opens the ports, and verifies the result.
 pub(super) async fn make_grant(
     request: &GrantRequest,
-    fleet: &mut Fleet,
+    fleet: &mut FleetSession,
     receipts: &Path,
     stop: &Stop,
 ) -> Result<NewGrant, RunError> {
@@ -241,7 +241,7 @@ fn lease_end(now: OffsetDateTime, length: Duration) -> Result<OffsetDateTime, Co
 }
 
 /// The caller's own leases of the same ports on an instance.
-fn own_leases(fleet: &Fleet, id: &InstanceId, lease: &Lease) -> Vec<Lease> {
+fn own_leases(fleet: &FleetSession, id: &InstanceId, lease: &Lease) -> Vec<Lease> {
     let Some(instance) = fleet.live.instances.get(id) else {
         return Vec::new();
     };

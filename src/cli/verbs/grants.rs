@@ -8,7 +8,7 @@ use crate::cli::args::Format;
 use crate::cli::connection::AccessMode;
 use crate::cli::error::RunError;
 use crate::cli::exit::Exit;
-use crate::cli::leases::{Fleet, LeaseArgs};
+use crate::cli::leases::{FleetSession, LeaseArgs};
 use crate::cli::output::Output;
 use crate::cli::present::show_answer;
 use crate::cli::run::Run;
@@ -29,7 +29,7 @@ pub(super) async fn run(
     output: &Output,
 ) -> Result<Exit, RunError> {
     let read = async {
-        let fleet = Fleet::open(&args.lease, AccessMode::Read, run).await?;
+        let fleet = FleetSession::open(&args.lease, AccessMode::Read, run).await?;
         let grants_found = fleet.grants();
         run.set_calls(&fleet.connection.call_counts());
         fleet.connection.close().await;

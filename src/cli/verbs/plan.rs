@@ -118,8 +118,8 @@ pub(super) async fn make_plan(
     let warnings = unconfirmed::report_unconfirmed(&args.receipts.receipts, config);
     let work = async {
         let shard = args.shard.shard()?;
-        run.facts.shard = shard;
-        run.facts.inventory = args.inventory();
+        run.metadata.shard = shard;
+        run.metadata.inventory = args.inventory();
         let connection = &args.connection.with_shard_rate(shard);
         let inventory = args.snapshot.inventory.as_deref();
         let (loaded, sites, client) = session::open(config, connection, inventory, run).await?;
@@ -147,7 +147,7 @@ pub(super) async fn make_plan(
             && judged == CheckedRules::Live
             && inventory.is_none()
         {
-            run.facts.last_changes =
+            run.metadata.last_changes =
                 last_change::read_last_changes(&planned.plan, client.reader()).await;
         }
         let counts = client.call_counts();

@@ -13,7 +13,7 @@ use crate::cli::args::Format;
 use crate::cli::connection::AccessMode;
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
-use crate::cli::leases::{Fleet, LeaseArgs};
+use crate::cli::leases::{FleetSession, LeaseArgs};
 use crate::cli::output::Output;
 use crate::cli::present::show_answer;
 use crate::cli::run::Run;
@@ -58,7 +58,7 @@ pub(super) async fn run(
 ) -> Result<Exit, RunError> {
     // One for the whole verb, so that no signal is lost between two steps of it.
     let mut signals = Signals::listen();
-    let open = Fleet::open(&args.lease, AccessMode::Write, run);
+    let open = FleetSession::open(&args.lease, AccessMode::Write, run);
     let mut fleet = signals.interruptible(NOTHING_WRITTEN, open).await?;
     let stop = Stop::new();
     // It is large.
@@ -102,7 +102,7 @@ fn revoked_line(Grant { instance, judged }: &Grant) -> String {
 /// Ends the chosen grants, instance by instance. Failures are reported, and do not stop the others.
 async fn revoke_all(
     args: &RevokeArgs,
-    fleet: &mut Fleet,
+    fleet: &mut FleetSession,
     stop: &Stop,
 ) -> Result<(Vec<Grant>, Exit), RunError> {
     let mut by_instance: BTreeMap<InstanceId, Vec<Judged>> = BTreeMap::new();
@@ -144,7 +144,7 @@ async fn revoke_all(
 /// Closes what these leases opened, and removes their tags. Where nobody named the access, a lease that `[grants]` does not
 /// permit closes nothing: it opened nothing, and its tag could be anybody's.
 pub(super) async fn revoke(
-    fleet: &mut Fleet,
+    fleet: &mut FleetSession,
     id: &InstanceId,
     all: &[Judged],
     only_permitted: bool,
@@ -184,7 +184,7 @@ pub(super) async fn revoke(
 }
 
 /// The chosen grants.
-async fn selected_grants(args: &RevokeArgs, fleet: &Fleet) -> Result<Vec<Grant>, RunError> {
+async fn selected_grants(args: &RevokeArgs, fleet: &FleetSession) -> Result<Vec<Grant>, RunError> {
     let all = fleet.grants()?.grants;
     if args.all {
         let mut mine = Vec::new();

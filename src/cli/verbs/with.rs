@@ -18,7 +18,7 @@ use crate::apply::Stop;
 use crate::cli::connection::AccessMode;
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
-use crate::cli::leases::{Fleet, LeaseArgs, live_grant};
+use crate::cli::leases::{FleetSession, LeaseArgs, live_grant};
 use crate::cli::run::Run;
 use crate::cli::signals::{Signal, Signals};
 use crate::cli::streams::{write_error, write_status};
@@ -56,7 +56,7 @@ pub(super) struct WithArgs {
 pub(super) async fn run(args: &WithArgs, run: &mut Run) -> Result<Exit, RunError> {
     // One for the whole verb, so that no signal is lost between two steps of it.
     let mut signals = Signals::listen();
-    let open = Fleet::open(&args.lease, AccessMode::Write, run);
+    let open = FleetSession::open(&args.lease, AccessMode::Write, run);
     let mut fleet = signals.interruptible(NOTHING_WRITTEN, open).await?;
     let receipts = &args.receipts.receipts;
     let stop = Stop::new();

@@ -37,7 +37,7 @@ pub(in crate::render) fn groups<'a>(answers: &'a Answers<'a>) -> Vec<Vec<&'a Exp
         Some(Allowed::No) => 4,
     };
     for one in answers.all {
-        let (live, desired) = one.verdicts();
+        let (live, desired) = one.live_and_desired();
         let key = (rank(live), rank(desired), body(&[one], false));
         groups.entry(key).or_default().push(one);
     }
@@ -50,7 +50,7 @@ pub(in crate::render) fn summary(answers: &Answers<'_>) -> String {
         answers
             .all
             .iter()
-            .filter(|one| one.verdicts().0 == is)
+            .filter(|one| one.live_and_desired().0 == is)
             .count()
     };
     let words = if answers.from.is_none() && answers.to.is_none() {

@@ -38,7 +38,7 @@ pub(super) fn rows<'a>(plans: &[&'a InstancePlan], run: &Run<'a>) -> Vec<Row<'a>
         };
         Row {
             subject: ComparisonSubject::Instance(id.clone()),
-            state: state(plan, run),
+            state: state_text(plan, run),
             is_quiet: plan.verdict == Verdict::InSync && plan.incomplete.is_none(),
             diff: &plan.exposure,
             before,
@@ -59,7 +59,7 @@ fn live_keys(live: &LiveFirewall) -> Vec<Key> {
 }
 
 /// The planned change of an instance, or its result.
-fn state(plan: &InstancePlan, run: &Run<'_>) -> String {
+fn state_text(plan: &InstancePlan, run: &Run<'_>) -> String {
     if let Some(result) = result(plan, run) {
         let status = result.outcome.status().to_string();
         return format!("{status}, {}", count(result.writes, "write"));
@@ -87,7 +87,7 @@ fn result<'a>(plan: &InstancePlan, run: &Run<'a>) -> Option<&'a InstanceResult> 
 }
 
 /// Everything about an instance but its name and its state.
-pub(super) fn inside(plan: &InstancePlan, labels: DiffLabels, run: &Run<'_>) -> Markup {
+pub(super) fn instance_details(plan: &InstancePlan, labels: DiffLabels, run: &Run<'_>) -> Markup {
     let why = result(plan, run).and_then(|result| result.outcome.reason());
     html! {
         @if let Verdict::Refused { reason, hint } = &plan.verdict {
@@ -197,7 +197,7 @@ fn notes(notes: &[Note]) -> Markup {
 }
 
 /// The undeclared instances, and the notes about all instances.
-pub(super) fn rest(plan: &Plan) -> Markup {
+pub(super) fn undeclared_and_notes(plan: &Plan) -> Markup {
     let undeclared = plan.undeclared.iter().map(|undeclared| &undeclared.id);
     html! {
         @for (id, title, ids) in [

@@ -27,7 +27,7 @@ pub(crate) fn difference(
         (Reverse(severity(&c.diff.gained)), c.is_equal(), key)
     });
     let rows: Vec<Row<'_>> = all.iter().map(|compared| row(compared)).collect();
-    let inside = |at: usize| inside(all[at], comparison);
+    let details_of = |at: usize| instance_details(all[at], comparison);
     let [old, new] = comparison.documents;
     Page {
         run: &comparison.run(),
@@ -38,7 +38,7 @@ pub(crate) fn difference(
             ("after", code(new)),
         ],
         parts: of_comparison(comparison),
-        instances: Instances::of(&rows, DiffLabels::COMPARISON, service, &inside),
+        instances: Instances::of(&rows, DiffLabels::COMPARISON, service, &details_of),
         rest: &|| notes(comparison),
         environment,
     }
@@ -75,7 +75,7 @@ fn row(compared: &Compared) -> Row<'_> {
     }
 }
 
-fn inside(compared: &Compared, comparison: &Comparison<'_>) -> Markup {
+fn instance_details(compared: &Compared, comparison: &Comparison<'_>) -> Markup {
     let clauses = clauses(compared, comparison.names);
     html! {
         @for what in &compared.undecided { p { "Not known: " (prose(what)) "." } }

@@ -13,7 +13,7 @@ use crate::policy::{Refusal, Violation};
 use crate::render::finding::policies::{
     BrokenPolicy, ViolationGroup, broken_policies, occurrence, violation_prefix,
 };
-use crate::render::finding::{Finding, Level, others};
+use crate::render::finding::{Finding, Level, findings_without_refusals};
 use crate::render::formats::{count, sanitize};
 use crate::render::group::group_by_key;
 use crate::render::json::Run;
@@ -36,7 +36,7 @@ pub(super) fn is_refused(run: &Run<'_>) -> bool {
 
 impl<'a> FoundSections<'a> {
     pub(super) fn of(run: &Run<'a>) -> Self {
-        let findings = others(run).into_iter();
+        let findings = findings_without_refusals(run).into_iter();
         let (errors, others) = findings.partition(|finding| finding.level == Level::Error);
         Self {
             refusals: refusals(run),

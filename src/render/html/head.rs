@@ -55,11 +55,11 @@ impl Head<'_> {
     }
 }
 
-/// When a run was, and what it was made from, as far as that is known.
+/// When a run was, and what it was made from, as far as that is metadata.
 pub(super) fn origin_facts(run: &Run<'_>) -> Vec<Fact> {
     let mut facts: Vec<Fact> = Vec::new();
-    let known = run.facts;
-    let origin = known.map(|facts| &facts.provenance);
+    let metadata = run.metadata;
+    let origin = metadata.map(|metadata| &metadata.provenance);
     if let Some(at) = origin.and_then(|origin| origin.at) {
         facts.push(("at", html! { (format_minute(at)) }));
     }
@@ -67,7 +67,7 @@ pub(super) fn origin_facts(run: &Run<'_>) -> Vec<Fact> {
         facts.push(("preview of", html! { (format_minute(day)) }));
     }
     if !run.config.is_empty() {
-        let fingerprint = known.and_then(|facts| facts.config);
+        let fingerprint = metadata.and_then(|metadata| metadata.config);
         let fingerprint = fingerprint.map(|fingerprint| fingerprint.to_string());
         facts.push((
             "configuration",
@@ -80,7 +80,7 @@ pub(super) fn origin_facts(run: &Run<'_>) -> Vec<Fact> {
     if let Some(commit) = origin.and_then(|origin| origin.commit.as_deref()) {
         facts.push(("commit", code(commit)));
     }
-    if let Some(inventory) = known.and_then(|facts| facts.inventory.as_deref()) {
+    if let Some(inventory) = metadata.and_then(|metadata| metadata.inventory.as_deref()) {
         facts.push(("inventory", code(inventory)));
     }
     for (name, all) in [
@@ -92,7 +92,7 @@ pub(super) fn origin_facts(run: &Run<'_>) -> Vec<Fact> {
             facts.push((name, joined(all.iter().map(|one| sanitize(one)), ", ")));
         }
     }
-    if let Some(shard) = known.and_then(|facts| facts.shard) {
+    if let Some(shard) = metadata.and_then(|metadata| metadata.shard) {
         facts.push(("shard", html! { (shard.to_string()) }));
     }
     if let Some(digest) = origin.and_then(|origin| origin.digest) {

@@ -86,7 +86,7 @@ struct Group {
     /// The policies that do not hold.
     against: Vec<String>,
     cells: Markup,
-    inside: Markup,
+    details: Markup,
 }
 
 /// Groups below one another, under the same columns.
@@ -104,19 +104,19 @@ pub(super) struct Instances {
 }
 
 impl Instances {
-    /// `inside` gives the details of a row.
+    /// `details_of` gives the details of a row.
     pub(super) fn of(
         rows: &[Row<'_>],
         labels: DiffLabels,
         service: ServiceName<'_>,
-        inside: &dyn Fn(usize) -> Markup,
+        details_of: &dyn Fn(usize) -> Markup,
     ) -> Self {
         let table = |quiet: bool| {
             let rows = rows
                 .iter()
                 .enumerate()
                 .filter(|(_, row)| row.is_quiet == quiet);
-            Table::of(&rows.collect::<Vec<_>>(), labels, service, inside)
+            Table::of(&rows.collect::<Vec<_>>(), labels, service, details_of)
         };
         Self {
             differing: table(false),
@@ -181,15 +181,15 @@ impl Table {
         rows: &[(usize, &Row<'_>)],
         labels: DiffLabels,
         service: ServiceName<'_>,
-        inside: &dyn Fn(usize) -> Markup,
+        details_of: &dyn Fn(usize) -> Markup,
     ) -> Self {
         let columns = columns(rows, service);
         let mut groups: Vec<(&Row<'_>, Group)> = Vec::new();
         // Those that read alike below the table; the table has rules that do not change, too.
         let mut known: HashMap<(&str, String), Vec<usize>> = HashMap::new();
         for (at, row) in rows {
-            let inside = inside(*at);
-            let alike = known.entry((&row.state, inside.0.clone())).or_default();
+            let details = details_of(*at);
+            let alike = known.entry((&row.state, details.0.clone())).or_default();
             let same = alike
                 .iter()
                 .find(|group| groups[**group].0.has_same_cells(row));
@@ -206,7 +206,7 @@ impl Table {
                     class: labels.class(row.diff),
                     against: against.into_iter().map(str::to_owned).collect(),
                     cells: joined(cells, ""),
-                    inside,
+                    details,
                 };
                 groups.push((row, group));
                 alike.push(groups.len() - 1);
@@ -257,7 +257,7 @@ impl Table {
                         div id={ (anchor) (at) } tabindex="-1" {
                             @for policy in &group.against { p.policy { "against policy " (code(policy)) } }
                             @if group.members.len() > super::NAMED { p { (super::listed(&group.members)) } }
-                            (group.inside)
+                            (group.details)
                         }
                     }
                 }

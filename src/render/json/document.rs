@@ -15,7 +15,7 @@ use crate::model::{
 use crate::plan::{Ending, InstancePlan, Override, Verdict};
 use crate::policy::{Refusal, Violation};
 use crate::render::cost::Cost;
-use crate::render::facts::{Calls, Expiring, LastChange};
+use crate::render::metadata::{Calls, Expiring, LastChange};
 
 /// A report. A report of this run borrows from its plan; a report that is read owns its data.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

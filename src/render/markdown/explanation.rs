@@ -38,7 +38,7 @@ fn render(explanation: &Explanation<'_>, most: (usize, usize)) -> String {
         code(&truncated(from)),
         code(&explanation.id.to_string())
     );
-    let (live, desired) = explanation.verdicts();
+    let (live, desired) = explanation.live_and_desired();
     match explanation.live {
         Err(why) => {
             let _ = writeln!(
@@ -48,7 +48,7 @@ fn render(explanation: &Explanation<'_>, most: (usize, usize)) -> String {
             );
         }
         Ok(side) => {
-            let words = live.map_or("", |allowed| allowed.words());
+            let words = live.map_or("", |allowed| allowed.text());
             let _ = writeln!(out, "- live: **{words}**");
             lines(&mut out, explanation, side, "rule", most);
         }
@@ -56,7 +56,7 @@ fn render(explanation: &Explanation<'_>, most: (usize, usize)) -> String {
     match explanation.desired {
         None => out.push_str("- desired: **not in the configuration**\n"),
         Some(side) => {
-            let words = desired.map_or("", |allowed| allowed.words());
+            let words = desired.map_or("", |allowed| allowed.text());
             let _ = writeln!(out, "- desired{}: **{words}**", explanation.mode_suffix());
             lines(&mut out, explanation, side, "live rule", most);
         }
@@ -64,7 +64,7 @@ fn render(explanation: &Explanation<'_>, most: (usize, usize)) -> String {
     if let Some(note) = explanation.note() {
         let _ = writeln!(out, "\n{}", prose(&truncated(&note)));
     }
-    if let Some(change) = explanation.change() {
+    if let Some(change) = explanation.how_to_allow() {
         let _ = writeln!(out, "\nTo let all of it in: {}", prose(&truncated(&change)));
     }
     out

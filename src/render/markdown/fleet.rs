@@ -28,12 +28,12 @@ pub(crate) fn explanations(answers: &Answers<'_>) -> String {
         prose(&summary(answers))
     );
     let words = |allowed: Option<Allowed>, none: &str| match allowed {
-        Some(allowed) => allowed.words().to_owned(),
+        Some(allowed) => allowed.text().to_owned(),
         None => none.to_owned(),
     };
     // In the order of the text, which is that of the first of each.
     let rows = groups(answers).into_iter().flatten().map(|one| {
-        let (live, desired) = one.verdicts();
+        let (live, desired) = one.live_and_desired();
         let none = match one.undecided {
             Some(why) => format!("not known: {why}"),
             None => "not in the configuration".to_owned(),

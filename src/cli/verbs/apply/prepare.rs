@@ -70,7 +70,7 @@ async fn from_config(args: &ApplyArgs, run: &mut Run) -> Result<Prepared, RunErr
         .into());
     }
     let shard = args.shard.shard()?;
-    run.facts.shard = shard;
+    run.metadata.shard = shard;
     let config = session::load(&args.config.config, run)?;
     let sites = session::sites(&args.connection, &config).await?;
     let ours = args.connection.with_shard_rate(shard);
@@ -194,10 +194,10 @@ async fn from_file(args: &ApplyArgs, path: &Path, run: &mut Run) -> Result<Prepa
         let hint = "make a plan without `--as-of`";
         return Err(stale_plan(message).with_hint(hint).into());
     }
-    run.facts.shard = file.scope.shard;
-    run.facts.config = Some(file.config);
+    run.metadata.shard = file.scope.shard;
+    run.metadata.config = Some(file.config);
     run.set_provenance(file.made_at, &file.scope);
-    run.facts.provenance.digest = Some(file.digest());
+    run.metadata.provenance.digest = Some(file.digest());
     let mut plan = file.plan.clone();
     let accounts = accounts_of(args, &file, &name.to_string())?;
     let regions = &file.scope.regions;

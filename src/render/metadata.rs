@@ -11,7 +11,7 @@ use crate::model::{Fingerprint, InstanceId, Origin, Shard, instant};
 
 /// Everything but the plan.
 #[derive(Clone, Debug, Default)]
-pub struct Facts {
+pub struct Metadata {
     /// The shard of the fleet; `None` is the whole fleet.
     pub shard: Option<Shard>,
     /// The texts of the configuration; `None` where it was not read.

@@ -33,24 +33,24 @@ impl KnownInstances {
         }
         let accounts = account_ids(config.accounts());
         let snapshot = InventoryReader::new(inventory.clone()).with_accounts(accounts);
-        let mut fleet = Self::default();
+        let mut known = Self::default();
         for site in sites {
             match snapshot.entries(&site) {
                 Err(error) => {
-                    fleet.unlisted.insert(site, Unreadable::from(&error));
+                    known.unlisted.insert(site, Unreadable::from(&error));
                 }
                 Ok(entries) => {
                     for entry in entries {
                         let mut instance = entry.instance(&site.region);
                         instance.id.account.clone_from(&site.account);
-                        fleet.rules.insert(instance.id.clone(), rules(entry));
-                        fleet.instances.insert(instance.id.clone(), instance);
+                        known.rules.insert(instance.id.clone(), rules(entry));
+                        known.instances.insert(instance.id.clone(), instance);
                     }
-                    fleet.listed.insert(site);
+                    known.listed.insert(site);
                 }
             }
         }
-        fleet
+        known
     }
 
     /// The sites that were listed completely, and the others.
@@ -66,16 +66,16 @@ impl KnownInstances {
     pub(in crate::cli) fn from_plan(plan: &Plan, config: &Config) -> Self {
         let cause = Unreadable::new("a plan does not list every instance");
         let sites = config.sites().into_iter();
-        let mut fleet = Self {
+        let mut known = Self {
             unlisted: sites.map(|site| (site, cause.clone())).collect(),
             ..Self::default()
         };
         for plan in &plan.instances {
             let id = &plan.instance.id;
-            fleet.instances.insert(id.clone(), plan.instance.clone());
-            fleet.rules.insert(id.clone(), Ok(plan.before.clone()));
+            known.instances.insert(id.clone(), plan.instance.clone());
+            known.rules.insert(id.clone(), Ok(plan.before.clone()));
         }
-        fleet
+        known
     }
 }
 
