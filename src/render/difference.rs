@@ -159,8 +159,9 @@ fn undeclared(all: &[Compared]) -> String {
         (ComparedDocument::Old, ""),
         (ComparedDocument::New, ", so what is live there stays"),
     ] {
-        let those = all.iter().filter(|c| c.undeclared == Some(which));
-        let subjects: Vec<&ComparisonSubject> = those.map(|compared| &compared.subject).collect();
+        let undeclared = all.iter().filter(|c| c.undeclared == Some(which));
+        let subjects: Vec<&ComparisonSubject> =
+            undeclared.map(|compared| &compared.subject).collect();
         if subjects.is_empty() {
             continue;
         }
@@ -331,7 +332,7 @@ fn side_clauses(
 /// The locations of the rules of a line; a rule without a location is named by its access, if that differs.
 fn causes(line: &Line, side: &DocumentFirewall) -> Vec<String> {
     let mut seen = BTreeSet::new();
-    let shown = |rule: &RuleRef| match (&rule.origin, &rule.why) {
+    let cause = |rule: &RuleRef| match (&rule.origin, &rule.why) {
         (Some(origin), Some(why)) => Some(format!(
             "{} ({})",
             sanitize(&origin.to_string()),
@@ -341,7 +342,7 @@ fn causes(line: &Line, side: &DocumentFirewall) -> Vec<String> {
         (None, _) if rule.key == Key::ALL && line.what == "all protocols" => None,
         (None, _) => (rule.key.to_string() != line.what).then(|| format!("rule {}", rule.key)),
     };
-    let mut causes: Vec<String> = side.causes(line).into_iter().filter_map(shown).collect();
+    let mut causes: Vec<String> = side.causes(line).into_iter().filter_map(cause).collect();
     causes.retain(|cause| seen.insert(cause.clone()));
     truncate_list(causes, CAUSES)
 }

@@ -306,12 +306,12 @@ fn lines(
 }
 
 /// The location and the reason of a rule, or its access after `rule` if it has no location.
-pub(super) fn cause_text(said: &RuleRef, rule: &str) -> String {
-    let why = said.why.as_deref().map(sanitize);
-    let why = why.map_or_else(String::new, |why| format!(" ({why})"));
-    match &said.origin {
-        Some(origin) => format!("{}{why}", sanitize(&origin.to_string())),
-        None => format!("{rule} {}", said.key),
+pub(super) fn cause_text(cause: &RuleRef, rule: &str) -> String {
+    let why = cause.why.as_deref().map(sanitize);
+    let reason = why.map_or_else(String::new, |why| format!(" ({why})"));
+    match &cause.origin {
+        Some(origin) => format!("{}{reason}", sanitize(&origin.to_string())),
+        None => format!("{rule} {}", cause.key),
     }
 }
 

@@ -57,8 +57,8 @@ pub(crate) fn comparison_annotations(comparison: &Comparison<'_>) -> String {
     let mut opens: BTreeMap<(String, usize, String), Finding> = BTreeMap::new();
     for compared in comparison.all {
         for line in compared.diff.lines().gained {
-            for said in compared.after.causes(&line) {
-                let Some(origin) = &said.origin else { continue };
+            for rule in compared.after.causes(&line) {
+                let Some(origin) = &rule.origin else { continue };
                 let who = exposure::format_sources(&line.sources);
                 let finding = opened(compared, &line.what, &who, origin);
                 // Rules that several instances share would say the same again and again.

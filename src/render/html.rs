@@ -254,14 +254,14 @@ const NAMED: usize = 6;
 
 /// Instances by name, the region behind the last of each, and how many more there are.
 fn names(subjects: &[ComparisonSubject]) -> Markup {
-    let shown = if subjects.len() > NAMED {
+    let named = if subjects.len() > NAMED {
         NAMED / 2
     } else {
         subjects.len()
     };
     html! {
-        (listed(&subjects[..shown]))
-        @if shown < subjects.len() { " and " (subjects.len() - shown) " more" }
+        (listed(&subjects[..named]))
+        @if named < subjects.len() { " and " (subjects.len() - named) " more" }
     }
 }
 

@@ -84,8 +84,8 @@ pub fn read(name: &str, text: &str) -> Result<ShardReport, MergeError> {
         serde_json::from_str(text).map_err(|error| no_report(error.to_string()))?;
     let listed = Summary::of(&document, true).numbers();
     let mut numbers = listed.into_iter().zip(document.summary.numbers());
-    if let Some(((what, listed), (_, said))) = numbers.find(|(listed, said)| listed != said) {
-        return Err(MergeError::WrongSums(name.to_owned(), what, listed, said));
+    if let Some(((what, listed), (_, summed))) = numbers.find(|(listed, summed)| listed != summed) {
+        return Err(MergeError::WrongSums(name.to_owned(), what, listed, summed));
     }
     let Some(shard) = document.shard else {
         return Err(MergeError::NotAShard(name.to_owned()));

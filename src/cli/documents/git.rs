@@ -56,11 +56,11 @@ impl Revision {
         let id = String::from_utf8_lossy(&id).trim().to_owned();
         let mut from_top = PathBuf::new();
         if path.starts_with("./") || path.starts_with("../") {
-            let here = run_git(&["rev-parse", "--show-prefix"]).map_err(|error| {
+            let prefix = run_git(&["rev-parse", "--show-prefix"]).map_err(|error| {
                 CommandError::failed(format!("cannot find the directory: {error}"))
                     .with_code(Code::NotFound)
             })?;
-            from_top.push(String::from_utf8_lossy(&here).trim_end_matches('\n'));
+            from_top.push(String::from_utf8_lossy(&prefix).trim_end_matches('\n'));
         }
         let path = normalize(&from_top.join(path)).ok_or_else(usage_error)?;
         let mut revision = Self {

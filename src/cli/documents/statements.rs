@@ -272,10 +272,10 @@ impl Statements {
     /// The mode is that of the instance's own table, or else of its groups, or else the default.
     fn retained(&self, certain: &[&Statement], possible: &[&Statement]) -> Retained {
         let modes = |all: &[&Statement], own: bool| -> BTreeSet<Mode> {
-            let those = all
+            let of_kind = all
                 .iter()
                 .filter(|one| one.scope.partial_id().is_some() == own);
-            those.filter_map(|one| one.mode).collect()
+            of_kind.filter_map(|one| one.mode).collect()
         };
         let mut settled = modes(certain, true);
         if settled.is_empty() {

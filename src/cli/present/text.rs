@@ -40,10 +40,10 @@ pub(in crate::cli) fn guarded_text(
     cost: &Cost,
     view: PlanView<'_>,
 ) -> String {
-    let shown = if is_quiet() {
+    let text = if is_quiet() {
         render::text::brief(plan, view, stdout_width())
     } else {
         render::text::plan(plan, view, stdout_width()) + &render::text::calls(cost, view)
     };
-    wrap_to_stdout(&(shown + &render::text::guards(&plan.overrides, refusals)))
+    wrap_to_stdout(&(text + &render::text::guards(&plan.overrides, refusals)))
 }

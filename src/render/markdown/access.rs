@@ -45,7 +45,7 @@ fn table(part: &Part, short: bool) -> String {
         words.source_heading
     );
     for group in &part.groups {
-        let lines = group.lines.iter().map(|line| shown(words.weight, line));
+        let lines = group.lines.iter().map(|line| line_text(words.weight, line));
         let lines: Vec<String> = lines.collect();
         let on = named(group, short);
         let _ = write!(table, "| {on} | {} |", lines.join("<br>"));
@@ -64,12 +64,12 @@ fn named(group: &Group, short: bool) -> String {
 }
 
 fn causes(group: &Group) -> String {
-    let shown = group.causes.iter().take(NAMED).map(|(place, why)| {
+    let named = group.causes.iter().take(NAMED).map(|(place, why)| {
         let why = why.as_deref().map(prose);
         let why = why.map_or_else(String::new, |why| format!(" {why}"));
         code(place) + &why
     });
-    let mut texts: Vec<String> = shown.collect();
+    let mut texts: Vec<String> = named.collect();
     if group.causes.len() > NAMED {
         texts.push(format!("and {} more", group.causes.len() - NAMED));
     }
@@ -99,13 +99,13 @@ fn sums(out: &mut String, part: &Part, detail: Detail) {
     on.sort_by_key(|(line, on)| (!is_everyone(line), Reverse(on.len())));
     for (line, on) in on {
         let on = subjects(on.into_iter());
-        let _ = writeln!(out, "- {} on {on}", shown(part.words.weight, line));
+        let _ = writeln!(out, "- {} on {on}", line_text(part.words.weight, line));
     }
     out.push('\n');
 }
 
 /// A line of access; where more get in, `everyone` stands out.
-fn shown(weight: Weight, line: &str) -> String {
+fn line_text(weight: Weight, line: &str) -> String {
     let text = code(line);
     if weight == Weight::Wider && is_everyone(line) {
         format!("🌐 **{text}**")
@@ -116,9 +116,9 @@ fn shown(weight: Weight, line: &str) -> String {
 
 /// Instances by name, the region behind the last of each.
 pub(super) fn names(subjects: &[ComparisonSubject], short: bool) -> String {
-    let shown = if short { NAMED } else { subjects.len() };
+    let named = if short { NAMED } else { subjects.len() };
     let mut text = String::new();
-    for (at, subject) in subjects.iter().take(shown).enumerate() {
+    for (at, subject) in subjects.iter().take(named).enumerate() {
         text.push_str(if at == 0 { "" } else { ", " });
         let id = match subject {
             ComparisonSubject::Instance(id) => id,
@@ -133,14 +133,14 @@ pub(super) fn names(subjects: &[ComparisonSubject], short: bool) -> String {
         };
         let site = id.site();
         text.push_str(&prose(&id.name));
-        let next = subjects.get(at + 1).filter(|_| at + 1 < shown);
+        let next = subjects.get(at + 1).filter(|_| at + 1 < named);
         let region_follows = next.is_some_and(|next| next.id().is_some_and(|id| id.site() == site));
         if !site.region.is_empty() && !region_follows {
             let _ = write!(text, " ({})", prose(&site.to_string()));
         }
     }
-    if subjects.len() > shown {
-        let _ = write!(text, " and {} more", subjects.len() - shown);
+    if subjects.len() > named {
+        let _ = write!(text, " and {} more", subjects.len() - named);
     }
     text
 }

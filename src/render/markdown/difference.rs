@@ -95,18 +95,18 @@ fn write_rest(out: &mut String, comparison: &Comparison<'_>) {
         folded(out, &title, &format!("{}\n", names(&equal, false)));
     }
     for which in [ComparedDocument::Old, ComparedDocument::New] {
-        let those = comparison
+        let undeclared = comparison
             .all
             .iter()
             .filter(|c| c.undeclared == Some(which));
-        let those: Vec<ComparisonSubject> = those.map(|c| c.subject.clone()).collect();
-        if !those.is_empty() {
+        let undeclared: Vec<ComparisonSubject> = undeclared.map(|c| c.subject.clone()).collect();
+        if !undeclared.is_empty() {
             let title = format!(
                 "Not declared on the {} side: {}",
                 which.as_str(),
-                subjects(those.iter())
+                subjects(undeclared.iter())
             );
-            folded(out, &title, &format!("{}\n", names(&those, false)));
+            folded(out, &title, &format!("{}\n", names(&undeclared, false)));
         }
     }
     if !comparison.notes.is_empty() {

@@ -67,10 +67,10 @@ fn escaped(out: &mut String, text: &str) {
 /// Lines in a fenced block, whose fence is longer than any run of backticks inside.
 pub(super) fn fenced(text: &str) -> String {
     let mut longest = 0;
-    let mut here = 0;
+    let mut run = 0;
     for c in text.chars() {
-        here = if c == '`' { here + 1 } else { 0 };
-        longest = longest.max(here);
+        run = if c == '`' { run + 1 } else { 0 };
+        longest = longest.max(run);
     }
     let fence = "`".repeat(longest.max(2) + 1);
     // GitLab looks for commands in blocks, too, whose fence is longer than three backticks.

@@ -50,15 +50,15 @@ pub(crate) fn explanations(answers: &Answers<'_>) -> String {
         })
         .collect();
     let mut left = LIMIT.saturating_sub(out.chars().count() + 100);
-    let shown = rows.iter().take_while(|row| {
+    let fitting = rows.iter().take_while(|row| {
         let length = row.chars().count();
         let fits = length <= left;
         left = left.saturating_sub(length);
         fits
     });
-    let shown: Vec<&String> = shown.collect();
-    let missing = rows.len() - shown.len();
-    out.extend(shown.into_iter().map(String::as_str));
+    let fitting: Vec<&String> = fitting.collect();
+    let missing = rows.len() - fitting.len();
+    out.extend(fitting.into_iter().map(String::as_str));
     if missing > 0 {
         let _ = writeln!(out, "\nThe rest is left out: {}.", count(missing, "row"));
     }

@@ -82,9 +82,9 @@ pub(super) fn difference_lines(text: &mut String, changes: &[Changed<'_>], width
     paragraphs(text, lines, width);
 }
 
-/// These words that are not among those.
-pub(in crate::render) fn missing_from(those: &[String], these: &[String]) -> Vec<String> {
-    let absent = these.iter().filter(|word| !those.contains(word));
+/// The words that are not among the known ones.
+pub(in crate::render) fn missing_from(known: &[String], words: &[String]) -> Vec<String> {
+    let absent = words.iter().filter(|word| !known.contains(word));
     absent.cloned().collect()
 }
 
@@ -151,9 +151,9 @@ fn paragraphs(text: &mut String, lines: Vec<Line<'_>>, width: usize) {
         }
         paragraphs[index].push(line);
     }
-    let mut shown: HashSet<&Cause> = HashSet::new();
+    let mut explained: HashSet<&Cause> = HashSet::new();
     for paragraph in &paragraphs {
-        let places = places(paragraph[0].causes, &mut shown);
+        let places = places(paragraph[0].causes, &mut explained);
         let beside = match (&paragraph[..], &places[..]) {
             ([line], [place]) if line.parts.is_empty() => line_with_place(line, place, width),
             _ => None,
@@ -191,7 +191,7 @@ fn line_with_place(line: &Line<'_>, place: &str, width: usize) -> Option<String>
 }
 
 /// The places of a rule, a line each; those that have nothing to add share one.
-fn places<'a>(causes: &[&'a Cause], shown: &mut HashSet<&'a Cause>) -> Vec<String> {
+fn places<'a>(causes: &[&'a Cause], explained: &mut HashSet<&'a Cause>) -> Vec<String> {
     let mut places: Vec<String> = Vec::new();
     let mut is_bare = false;
     let more = causes.len().saturating_sub(PLACES_SHOWN);
@@ -200,7 +200,7 @@ fn places<'a>(causes: &[&'a Cause], shown: &mut HashSet<&'a Cause>) -> Vec<Strin
     for cause in &causes[..causes.len() - more] {
         let origin = sanitize(&cause.origin.to_string());
         let whole = self::cause(cause);
-        let known = shown.contains(cause) || whole == origin;
+        let known = explained.contains(cause) || whole == origin;
         match places.last_mut().filter(|_| known && is_bare) {
             Some(last) => {
                 let _ = write!(last, ", {origin}");
@@ -209,7 +209,7 @@ fn places<'a>(causes: &[&'a Cause], shown: &mut HashSet<&'a Cause>) -> Vec<Strin
             None => places.push(whole),
         }
         is_bare = known;
-        shown.insert(cause);
+        explained.insert(cause);
     }
     if more > 0 {
         places.push(format!("and {more} more places"));

@@ -118,7 +118,7 @@ async fn apply(args: &ApplyArgs, run: &mut Run, output: &Output) -> Result<Exit,
         text: plan_text,
         ..
     } = prepared;
-    let shown = ended.map(|(exits, report)| {
+    let exit = ended.map(|(exits, report)| {
         let text = report
             .as_ref()
             .map(|report| wrap_to_stdout(&render::text::report(report, &plan)));
@@ -131,7 +131,7 @@ async fn apply(args: &ApplyArgs, run: &mut Run, output: &Output) -> Result<Exit,
         show(output, run, exit, &text.unwrap_or(plan_text))
     });
     connection.close().await;
-    Ok(shown?)
+    Ok(exit?)
 }
 
 /// How it ended, and what became of the plan where it was carried out.

@@ -265,7 +265,7 @@ fn accounts_of(
         return Ok(BTreeMap::new());
     }
     let config = config::load(&args.config.config)?;
-    let shown = args.config.config.display();
+    let config_name = args.config.config.display();
     let mut accounts = BTreeMap::new();
     for (account, id) in planned {
         let difference = match config.accounts().get(account) {
@@ -273,8 +273,8 @@ fn accounts_of(
                 accounts.insert(account.clone(), known.clone());
                 continue;
             }
-            Some(known) => format!("`{shown}` says that it is {}", known.id),
-            None => format!("`{shown}` does not name it"),
+            Some(known) => format!("`{config_name}` says that it is {}", known.id),
+            None => format!("`{config_name}` does not name it"),
         };
         let message = format!("`{name}` was made for account `{account}`, {id}, and {difference}");
         let hint = "apply it with the configuration that it was made from, or make a new plan";

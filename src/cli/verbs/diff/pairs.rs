@@ -12,20 +12,23 @@ use crate::model::{Family, InstanceId, LiveFirewall};
 
 /// An instance of which one document does not say the region is the one of that name in the other, if there is just one.
 pub(super) fn align_regions(before: &mut Document, after: &mut Document) {
-    let place = |here: &mut Document, there: &Document| {
-        let unplaced: Vec<InstanceId> = here
+    let place = |document: &mut Document, other: &Document| {
+        let unplaced: Vec<InstanceId> = document
             .instances
             .keys()
-            .filter(|id| id.region.is_empty() && !there.instances.contains_key(id))
+            .filter(|id| id.region.is_empty() && !other.instances.contains_key(id))
             .cloned()
             .collect();
         for id in unplaced {
-            let mut namesakes = there.instances.keys().filter(|other| other.name == id.name);
+            let mut namesakes = other
+                .instances
+                .keys()
+                .filter(|namesake| namesake.name == id.name);
             if let (Some(only), None) = (namesakes.next(), namesakes.next())
-                && !here.instances.contains_key(only)
-                && let Some(firewall) = here.instances.remove(&id)
+                && !document.instances.contains_key(only)
+                && let Some(firewall) = document.instances.remove(&id)
             {
-                here.instances.insert(only.clone(), firewall);
+                document.instances.insert(only.clone(), firewall);
             }
         }
     };

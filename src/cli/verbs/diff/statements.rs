@@ -431,9 +431,10 @@ impl Part {
 
 impl Condition {
     fn text(&self, [before, after]: [&InstanceRules; 2]) -> Option<String> {
-        let shown = |spelling: &String| group_scope(spelling, before, after).map(Scope::to_string);
-        let belongs = self.belongs.as_ref().and_then(shown);
-        let unless: Vec<String> = self.unless.iter().filter_map(shown).collect();
+        let description =
+            |spelling: &String| group_scope(spelling, before, after).map(Scope::to_string);
+        let belongs = self.belongs.as_ref().and_then(description);
+        let unless: Vec<String> = self.unless.iter().filter_map(description).collect();
         match (belongs, unless.join(" or ")) {
             (None, unless) if unless.is_empty() => None,
             (Some(belongs), unless) if unless.is_empty() => {

@@ -212,8 +212,8 @@ fn text(checks: &[Check]) -> String {
     if is_quiet() && warned + failed == 0 {
         return text;
     }
-    let shown = |check: &&Check| !(is_quiet() && check.status == Status::Ok);
-    for check in checks.iter().filter(shown) {
+    let is_shown = |check: &&Check| !(is_quiet() && check.status == Status::Ok);
+    for check in checks.iter().filter(is_shown) {
         let status = match check.status {
             Status::Ok => "ok",
             Status::Warn => "warn",

@@ -211,26 +211,26 @@ impl CellReach {
 
 /// Whoever reaches any of these cells.
 fn access_to(effective: &Effective, area: &[(Atom, u16, u16)]) -> Access {
-    let here = area.iter().flat_map(|&(atom, first, last)| {
+    let runs_in_area = area.iter().flat_map(|&(atom, first, last)| {
         let runs = effective.runs(atom);
         let begin = runs.partition_point(|run| run.to < first);
         runs[begin..].iter().take_while(move |run| run.from <= last)
     });
-    Access::union_of(here.map(|run| &*run.access))
+    Access::union_of(runs_in_area.map(|run| &*run.access))
 }
 
 /// The parts of these boxes on these cells.
 fn clip(boxes: &[Exposed], area: &[(Atom, u16, u16)]) -> Vec<Exposed> {
-    let here = |exposed: &Exposed| {
-        let on = area.iter().filter(|(atom, from, to)| {
+    let clipped = |exposed: &Exposed| {
+        let overlapping = area.iter().filter(|(atom, from, to)| {
             *atom == exposed.atom && *from <= exposed.to && exposed.from <= *to
         });
-        let clip = on.map(|(_, from, to)| Exposed {
+        let parts = overlapping.map(|(_, from, to)| Exposed {
             from: exposed.from.max(*from),
             to: exposed.to.min(*to),
             ..exposed.clone()
         });
-        clip.collect::<Vec<_>>()
+        parts.collect::<Vec<_>>()
     };
-    boxes.iter().flat_map(here).collect()
+    boxes.iter().flat_map(clipped).collect()
 }
