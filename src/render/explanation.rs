@@ -230,8 +230,8 @@ fn body(all: &[&Explanation<'_>], has_places: bool) -> String {
     let mut text = String::new();
     let (live, desired) = explanation.live_and_desired();
     match explanation.live {
-        Err(why) => {
-            let _ = writeln!(text, "  live: not known: {}", sanitize(&why.to_string()));
+        Err(cause) => {
+            let _ = writeln!(text, "  live: not known: {}", sanitize(&cause.to_string()));
         }
         Ok(side) => {
             let _ = writeln!(text, "  live:{}", explanation.verdict_text(live));
@@ -242,10 +242,10 @@ fn body(all: &[&Explanation<'_>], has_places: bool) -> String {
     }
     match explanation.desired {
         None => {
-            let undecided = explanation.undecided.map(|why| sanitize(&why.reason));
+            let undecided = explanation.undecided.map(|cause| sanitize(&cause.reason));
             let words = undecided.map_or_else(
                 || "not in the configuration".to_owned(),
-                |why| format!("not known: {why}"),
+                |cause| format!("not known: {cause}"),
             );
             let _ = writeln!(text, "  desired: {words}");
         }

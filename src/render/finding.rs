@@ -159,12 +159,12 @@ pub(super) fn findings_without_refusals(run: &Run<'_>) -> Vec<Finding> {
         if !result.outcome.is_failure() {
             continue;
         }
-        let why = result.outcome.reason().unwrap_or_default();
+        let reason = result.outcome.reason().unwrap_or_default();
         let message = format!(
             "{}: {}: {}",
             instance_name(&result.id),
             result.outcome.status(),
-            sanitize(&why)
+            sanitize(&reason)
         );
         findings.push(Finding {
             location: first_line_of(plan, Some(&result.id)),
@@ -346,38 +346,38 @@ fn unreadable_findings(plan: &Plan) -> Vec<Finding> {
     let regions = plan
         .sites_unreadable
         .iter()
-        .map(|(site, why)| (format!("region `{}`", sanitize(&site.to_string())), why));
+        .map(|(site, cause)| (format!("region `{}`", sanitize(&site.to_string())), cause));
     let instances = plan
         .unreadable
         .iter()
-        .map(|(id, why)| (instance_name(id), why));
-    let whole = regions.chain(instances).map(|(what, why)| {
-        let message = format!("{what} could not be read: {}", sanitize(&why.reason));
+        .map(|(id, cause)| (instance_name(id), cause));
+    let whole = regions.chain(instances).map(|(what, cause)| {
+        let message = format!("{what} could not be read: {}", sanitize(&cause.reason));
         Finding {
-            hint: why.hint.as_deref().map(sanitize),
+            hint: cause.hint.as_deref().map(sanitize),
             ..Finding::new(Code::Unreadable, Level::Error, message)
         }
     });
     let partly = plan.instances.iter().filter_map(|instance| {
-        let why = instance.incomplete.as_deref()?;
+        let reason = instance.incomplete.as_deref()?;
         let message = format!(
             "{} could not be read in full: {}",
             instance_name(&instance.instance.id),
-            sanitize(why)
+            sanitize(reason)
         );
         Some(Finding {
             location: line_of(instance),
             ..Finding::new(Code::Unreadable, Level::Error, message)
         })
     });
-    let undecided = plan.undecided.iter().map(|(id, why)| {
+    let undecided = plan.undecided.iter().map(|(id, cause)| {
         let message = format!(
             "{} is undecided: {}",
             instance_name(id),
-            sanitize(&why.reason)
+            sanitize(&cause.reason)
         );
         Finding {
-            hint: why.hint.as_deref().map(sanitize),
+            hint: cause.hint.as_deref().map(sanitize),
             ..Finding::new(Code::Undecided, Level::Error, message)
         }
     });

@@ -71,8 +71,9 @@ pub enum MergeError {
 /// # Errors
 /// Anything but a report of a shard in the version that this program writes, whose numbers are right.
 pub fn read(name: &str, text: &str) -> Result<ShardReport, MergeError> {
-    let no_report =
-        |why: String| MergeError::NotAReport(name.to_owned(), sanitize_line(&why).into_owned());
+    let no_report = |reason: String| {
+        MergeError::NotAReport(name.to_owned(), sanitize_line(&reason).into_owned())
+    };
     let head: Head = serde_json::from_str(text).map_err(|error| no_report(error.to_string()))?;
     if head.format != FORMAT {
         return Err(no_report(format!("`format` is `{}`", head.format)));
@@ -111,8 +112,8 @@ pub fn join(
     for pair in parts.windows(2) {
         check_same_run(&parts[0], &pair[1])?;
         if pair[0].shard == pair[1].shard {
-            let why = format!("both are of shard {}", pair[1].shard);
-            return Err(mismatch(&pair[0], &pair[1], why));
+            let reason = format!("both are of shard {}", pair[1].shard);
+            return Err(mismatch(&pair[0], &pair[1], reason));
         }
     }
     // A shard that failed early did not read its configuration; all that did must have read the same.
@@ -128,8 +129,8 @@ pub fn join(
     }
     check_no_instance_twice(&parts)?;
     let Some(first) = parts.first() else {
-        let why = "there is none".to_owned();
-        return Err(MergeError::NotAReport(String::new(), why));
+        let reason = "there is none".to_owned();
+        return Err(MergeError::NotAReport(String::new(), reason));
     };
     let (of, verb) = (first.shard.of(), first.document.verb.clone());
     let by_index: BTreeMap<u16, &ShardReport> = parts
@@ -184,7 +185,7 @@ impl ShardEnding {
 }
 
 fn check_same_run(first: &ShardReport, other: &ShardReport) -> Result<(), MergeError> {
-    let why = if first.shard.of() != other.shard.of() {
+    let reason = if first.shard.of() != other.shard.of() {
         let (a, b) = (first.shard.of(), other.shard.of());
         format!("one of {a} shards, and one of {b}")
     } else if first.document.verb != other.document.verb {
@@ -193,11 +194,11 @@ fn check_same_run(first: &ShardReport, other: &ShardReport) -> Result<(), MergeE
     } else {
         return Ok(());
     };
-    Err(mismatch(first, other, why))
+    Err(mismatch(first, other, reason))
 }
 
-fn mismatch(a: &ShardReport, b: &ShardReport, why: String) -> MergeError {
-    MergeError::Mismatch(a.name.clone(), b.name.clone(), why)
+fn mismatch(a: &ShardReport, b: &ShardReport, reason: String) -> MergeError {
+    MergeError::Mismatch(a.name.clone(), b.name.clone(), reason)
 }
 
 /// An instance belongs to one shard.

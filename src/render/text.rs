@@ -82,8 +82,8 @@ fn write_differences(plan: &Plan, view: PlanView<'_>, width: usize, has_notes: b
     for (id, unreadable) in &plan.unreadable {
         unknown(&mut text, &place(id), "could not be read", unreadable);
     }
-    for (id, why) in &plan.undecided {
-        unknown(&mut text, &place(id), "undecided", why);
+    for (id, cause) in &plan.undecided {
+        unknown(&mut text, &place(id), "undecided", cause);
     }
     for (site, unreadable) in &plan.sites_unreadable {
         let region = format!("region {}", sanitize(&site.to_string()));

@@ -106,10 +106,10 @@ async fn explain(args: &ExplainArgs, run: &mut Run) -> Result<ExplainResult, Run
     let listing = session::listing(&sites, &others, &all);
     let undecided = |id: &InstanceId| config.ambiguity(id, &listing);
     if args.instance.is_some()
-        && let Some((id, why)) = ids.iter().find_map(|id| Some((id, undecided(id)?)))
+        && let Some((id, cause)) = ids.iter().find_map(|id| Some((id, undecided(id)?)))
     {
-        let message = format!("what is declared for `{id}` is undecided: {why}");
-        let cannot = CommandError::new(Exit::Incomplete, message).with_optional_hint(why.hint);
+        let message = format!("what is declared for `{id}` is undecided: {cause}");
+        let cannot = CommandError::new(Exit::Incomplete, message).with_optional_hint(cause.hint);
         return Err(cannot.into());
     }
     // How many instances there are is not the question here, so no region counts as listed.
@@ -118,7 +118,7 @@ async fn explain(args: &ExplainArgs, run: &mut Run) -> Result<ExplainResult, Run
         .into_iter()
         .map(|id| {
             let wanted = match undecided(id) {
-                Some(why) => Err(why),
+                Some(cause) => Err(cause),
                 None => Ok(desired.instances.get(id)),
             };
             ExplainedInstance::new(id, &live, rules.get(id), wanted, &question)
@@ -133,7 +133,7 @@ async fn explain(args: &ExplainArgs, run: &mut Run) -> Result<ExplainResult, Run
         // Another of that name may be where nobody could look.
         Some(name) => session::sites_that_may_hold(name, &live)
             .into_iter()
-            .map(|(site, why)| (site.clone(), why.clone()))
+            .map(|(site, cause)| (site.clone(), cause.clone()))
             .collect(),
         None => live.sites_unreadable.clone(),
     };
@@ -203,7 +203,7 @@ impl<'a> ExplainedInstance<'a> {
     ) -> Self {
         let (wanted, undecided) = match wanted {
             Ok(wanted) => (wanted, None),
-            Err(why) => (None, Some(why)),
+            Err(cause) => (None, Some(cause)),
         };
         let unread = Unreadable::new("its rules were not read");
         let live = rules.map_or(Err(&unread), Result::as_ref);
@@ -266,9 +266,9 @@ fn render_answers(args: &ExplainArgs, answers: &Answers<'_>) -> ExplainResult {
     let unread: Vec<(&InstanceId, &Unreadable)> = unread.collect();
     match unread[..] {
         [] => {}
-        [(id, why)] => {
-            let message = format!("`{id}` could not be read: {why}");
-            write_error(Code::Unreadable, &message, why.hint.as_deref());
+        [(id, cause)] => {
+            let message = format!("`{id}` could not be read: {cause}");
+            write_error(Code::Unreadable, &message, cause.hint.as_deref());
         }
         _ => {
             let instances = render::count(unread.len(), "instance");
@@ -276,9 +276,9 @@ fn render_answers(args: &ExplainArgs, answers: &Answers<'_>) -> ExplainResult {
             write_error(Code::Unreadable, &message, None);
         }
     }
-    for (site, why) in answers.unlisted {
-        let message = format!("cannot list the instances of `{site}`: {why}");
-        write_error(Code::Unreadable, &message, why.hint.as_deref());
+    for (site, cause) in answers.unlisted {
+        let message = format!("cannot list the instances of `{site}`: {cause}");
+        write_error(Code::Unreadable, &message, cause.hint.as_deref());
     }
     let is_decided = answers.all.iter().all(|one| one.undecided.is_none());
     let is_whole = is_decided && unread.is_empty() && answers.unlisted.is_empty();

@@ -36,9 +36,9 @@ pub(super) async fn run(
         grants_found
     };
     let grants_found = interruptible(read).await?;
-    for (site, why) in &grants_found.sites_unreadable {
-        let message = format!("cannot list the instances of `{site}`: {why}");
-        write_error(Code::Unreadable, &message, why.hint.as_deref());
+    for (site, cause) in &grants_found.sites_unreadable {
+        let message = format!("cannot list the instances of `{site}`: {cause}");
+        write_error(Code::Unreadable, &message, cause.hint.as_deref());
     }
     let exit = if grants_found.sites_unreadable.is_empty() {
         Exit::Done

@@ -164,9 +164,9 @@ pub(super) async fn revoke(
         .iter()
         .filter(|judged| only_permitted && !is_open(judged))
     {
-        let why = judged.reason.as_deref().unwrap_or_default();
+        let reason = judged.reason.as_deref().unwrap_or_default();
         caution(&format!(
-            "only the tag `{}` is removed, and nothing is closed for it: {why}",
+            "only the tag `{}` is removed, and nothing is closed for it: {reason}",
             judged.tag
         ));
     }
@@ -230,11 +230,11 @@ async fn selected_grants(args: &RevokeArgs, fleet: &FleetSession) -> Result<Vec<
                 .into_iter()
                 .filter(|grant| grant.judged.tag == tag)
                 .collect();
-            if let (true, Some((site, why))) = (
+            if let (true, Some((site, cause))) = (
                 found.is_empty(),
                 fleet.live.sites_unreadable.first_key_value(),
             ) {
-                return Err(CommandError::unlisted(&format!("a grant `{id}`"), site, why).into());
+                return Err(CommandError::unlisted(&format!("a grant `{id}`"), site, cause).into());
             }
             if found.is_empty() {
                 return Err(CommandError::failed(format!("there is no grant `{id}`"))

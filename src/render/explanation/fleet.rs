@@ -17,9 +17,9 @@ pub fn text(answers: &Answers<'_>) -> String {
         let names = places(all.iter().map(|one| one.id)).join(", ");
         let _ = write!(text, "{names}\n{}", body(&all, true));
     }
-    for (site, why) in answers.unlisted {
+    for (site, cause) in answers.unlisted {
         let region = format!("region {}", sanitize(&site.to_string()));
-        unknown(&mut text, &region, "could not be listed", why);
+        unknown(&mut text, &region, "could not be listed", cause);
     }
     let _ = writeln!(text, "Explain: {}.", summary(answers));
     text

@@ -88,7 +88,7 @@ fn result<'a>(plan: &InstancePlan, run: &Run<'a>) -> Option<&'a InstanceResult> 
 
 /// Everything about an instance but its name and its state.
 pub(super) fn instance_details(plan: &InstancePlan, labels: DiffLabels, run: &Run<'_>) -> Markup {
-    let why = result(plan, run).and_then(|result| result.outcome.reason());
+    let reason = result(plan, run).and_then(|result| result.outcome.reason());
     html! {
         @if let Verdict::Refused { reason, hint } = &plan.verdict {
             p.bad {
@@ -96,8 +96,8 @@ pub(super) fn instance_details(plan: &InstancePlan, labels: DiffLabels, run: &Ru
                 @if let Some(hint) = hint { " (" (prose(hint)) ")" }
             }
         }
-        @if let Some(why) = &plan.incomplete { p.bad { "not fully readable: " (prose(why)) } }
-        @if let Some(why) = &why { p { (prose(why)) } }
+        @if let Some(reason) = &plan.incomplete { p.bad { "not fully readable: " (prose(reason)) } }
+        @if let Some(reason) = &reason { p { (prose(reason)) } }
         @for open in &plan.still_open {
             p.bad {
                 "still open: " (sanitize(&open.to_string())) " (" (joined(open.causes.iter().map(cause), ", ")) ")"

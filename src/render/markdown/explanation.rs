@@ -40,11 +40,11 @@ fn render(explanation: &Explanation<'_>, most: (usize, usize)) -> String {
     );
     let (live, desired) = explanation.live_and_desired();
     match explanation.live {
-        Err(why) => {
+        Err(cause) => {
             let _ = writeln!(
                 out,
                 "- live: **not known**: {}",
-                prose(&truncated(&why.to_string()))
+                prose(&truncated(&cause.to_string()))
             );
         }
         Ok(side) => {

@@ -35,7 +35,7 @@ pub(crate) fn explanations(answers: &Answers<'_>) -> String {
     let rows = groups(answers).into_iter().flatten().map(|one| {
         let (live, desired) = one.live_and_desired();
         let none = match one.undecided {
-            Some(why) => format!("not known: {why}"),
+            Some(cause) => format!("not known: {cause}"),
             None => "not in the configuration".to_owned(),
         };
         ((words(live, "not known"), words(desired, &none)), one.id)
@@ -62,12 +62,12 @@ pub(crate) fn explanations(answers: &Answers<'_>) -> String {
     if missing > 0 {
         let _ = writeln!(out, "\nThe rest is left out: {}.", count(missing, "row"));
     }
-    for (site, why) in answers.unlisted {
+    for (site, cause) in answers.unlisted {
         let _ = writeln!(
             out,
             "\n{} could not be listed: {}",
             code(&site.to_string()),
-            prose(&why.reason)
+            prose(&cause.reason)
         );
     }
     out

@@ -177,11 +177,11 @@ fn body(all: &BlockContent<'_>, view: PlanView<'_>, width: usize) -> String {
             let _ = writeln!(text, "  hint: {}", sanitize(hint));
         }
     }
-    if let Some(why) = &plan.incomplete {
+    if let Some(reason) = &plan.incomplete {
         let _ = writeln!(
             text,
             "  {CHANGE}not fully readable:{CHANGE:#} {}",
-            sanitize(why)
+            sanitize(reason)
         );
     }
     if view == PlanView::Plan {

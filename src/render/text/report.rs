@@ -93,34 +93,43 @@ impl ResultText {
         let (rank, style, words) = match &result.outcome {
             Outcome::Applied { repaired: None } => (0, GAIN, "applied and read back".to_owned()),
             Outcome::Applied {
-                repaired: Some(why),
+                repaired: Some(reason),
             } => {
-                let words = format!("applied and read back after a repair ({})", sanitize(why));
+                let words = format!(
+                    "applied and read back after a repair ({})",
+                    sanitize(reason)
+                );
                 (1, GAIN, words)
             }
             Outcome::AlreadyApplied => {
                 let words = "already applied, nothing written".to_owned();
                 (2, plain, words)
             }
-            Outcome::NotStarted(why) => (3, CHANGE, format!("not started: {}", sanitize(why))),
-            Outcome::Reverted(why) => {
-                let words = format!("put back to what it was: {}", sanitize(why));
+            Outcome::NotStarted(reason) => {
+                (3, CHANGE, format!("not started: {}", sanitize(reason)))
+            }
+            Outcome::Reverted(reason) => {
+                let words = format!("put back to what it was: {}", sanitize(reason));
                 (4, LOSS, words)
             }
-            Outcome::Stale(why) => {
-                let words = format!("stale, nothing written: {}", sanitize(why));
+            Outcome::Stale(reason) => {
+                let words = format!("stale, nothing written: {}", sanitize(reason));
                 (5, LOSS, words)
             }
-            Outcome::ForeignWriter(why) => {
-                let why = sanitize(&why.to_string());
-                (6, LOSS, format!("somebody else wrote, left alone: {why}"))
+            Outcome::ForeignWriter(reason) => {
+                let reason = sanitize(&reason.to_string());
+                (
+                    6,
+                    LOSS,
+                    format!("somebody else wrote, left alone: {reason}"),
+                )
             }
             Outcome::Failed(failure) => {
-                let why = sanitize(&failure.message);
+                let reason = sanitize(&failure.message);
                 if is_in_doubt(result) {
-                    (8, LOSS, format!("failed after a write: {why}"))
+                    (8, LOSS, format!("failed after a write: {reason}"))
                 } else {
-                    (7, LOSS, format!("failed: {why}"))
+                    (7, LOSS, format!("failed: {reason}"))
                 }
             }
         };

@@ -34,9 +34,9 @@ impl ConfirmationRequest {
                 "name a command that succeeds where all is well, such as `--probe 'ssh web-1 true'`",
             ));
         }
-        if let Some((id, why)) = apply::irreversible(plan).first() {
+        if let Some((id, reason)) = apply::irreversible(plan).first() {
             return Err(
-                CommandError::failed(format!("{id} could not be put back: {why}"))
+                CommandError::failed(format!("{id} could not be put back: {reason}"))
                     .with_code(Code::NoSafeWay)
                     .with_hint("apply it without `--confirm-within`, or leave it out"),
             );

@@ -317,21 +317,21 @@ fn check_selection(plan: &Plan, args: &ApplyArgs, name: &str) -> Result<(), RunE
 /// the plan, so nothing is written there. The others go on.
 fn withhold_unlisted(plan: &mut Plan, live: &Live) {
     let blind = |instance: &InstancePlan| {
-        let why = live.sites_unreadable.get(&instance.instance.id.site());
-        why.filter(|_| !instance.calls.is_empty()).cloned()
+        let cause = live.sites_unreadable.get(&instance.instance.id.site());
+        cause.filter(|_| !instance.calls.is_empty()).cloned()
     };
     for instance in &plan.instances {
         if let Some(Unreadable { reason, hint, .. }) = blind(instance) {
             let reason = format!("nothing is written where not all can be listed: {reason}");
             let id = instance.instance.id.clone();
-            let why = Unreadable::new(reason).with_hint(hint);
-            plan.unreadable.push((id, why));
+            let cause = Unreadable::new(reason).with_hint(hint);
+            plan.unreadable.push((id, cause));
         }
     }
     plan.instances.retain(|instance| blind(instance).is_none());
-    for (site, why) in &live.sites_unreadable {
+    for (site, cause) in &live.sites_unreadable {
         if !plan.sites_unreadable.iter().any(|(known, _)| known == site) {
-            plan.sites_unreadable.push((site.clone(), why.clone()));
+            plan.sites_unreadable.push((site.clone(), cause.clone()));
         }
     }
     plan.unreadable

@@ -171,9 +171,9 @@ fn check_clock(ahead: Option<Duration>) -> Check {
 /// Checks that each region responds, and counts its instances.
 fn check_regions(sites: &[Site], live: &Live) -> Vec<Check> {
     let check = |site: &Site| {
-        let check = if let Some(why) = live.sites_unreadable.get(site) {
-            let text = format!("{}: {}", site.region, why.reason);
-            Check::fail("regions", text, why.hint.clone(), Exit::Incomplete)
+        let check = if let Some(cause) = live.sites_unreadable.get(site) {
+            let text = format!("{}: {}", site.region, cause.reason);
+            Check::fail("regions", text, cause.hint.clone(), Exit::Incomplete)
         } else {
             let there = count(instances_of(live, site).count(), "instance");
             Check::ok("regions", format!("{}: {there}", site.region))
