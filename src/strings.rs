@@ -17,7 +17,7 @@ pub(crate) fn plural(n: usize, one: &str) -> String {
 }
 
 /// `1 call`, `2 calls`.
-pub fn count(n: usize, one: &str) -> String {
+pub(crate) fn count(n: usize, one: &str) -> String {
     format!("{n} {}", plural(n, one))
 }
 

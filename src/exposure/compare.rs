@@ -14,7 +14,7 @@ use crate::model::{
 
 /// A rule of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RuleRef {
+pub(crate) struct RuleRef {
     /// The protocol and ports.
     pub key: Key,
     /// The sources that it lets in.
@@ -27,7 +27,7 @@ pub struct RuleRef {
 
 /// The firewall of one instance in one document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DocumentFirewall {
+pub(crate) struct DocumentFirewall {
     /// The access that it gives.
     pub reach: Reach,
     /// Its certain rules.
@@ -38,7 +38,7 @@ pub struct DocumentFirewall {
 
 /// The instances that a comparison is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ComparisonSubject {
+pub(crate) enum ComparisonSubject {
     /// An instance that no document names.
     Unnamed,
     /// This instance.
@@ -49,7 +49,7 @@ pub enum ComparisonSubject {
 
 impl ComparisonSubject {
     /// The instance, if it is a single one with a name.
-    pub fn id(&self) -> Option<&InstanceId> {
+    pub(crate) fn id(&self) -> Option<&InstanceId> {
         match self {
             Self::Instance(id) => Some(id),
             Self::Unnamed | Self::Every(_) => None,
@@ -75,7 +75,7 @@ impl From<Option<InstanceId>> for ComparisonSubject {
 
 /// The comparison of one instance, or of a kind of instances, in two documents.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Compared {
+pub(crate) struct Compared {
     /// The instances that it is about.
     pub subject: ComparisonSubject,
     /// The condition under which the comparison holds for an instance, as a clause; `None` if it always holds.
@@ -113,17 +113,18 @@ impl ComparedDocument {
 
 impl DocumentFirewall {
     /// The access of a live firewall, certain and possible.
-    pub fn of_live(live: &LiveFirewall, family: Family) -> Self {
+    pub(crate) fn of_live(live: &LiveFirewall, family: Family) -> Self {
         Self::with_doubts(live.firewall(), Doubtful::all(live), family)
     }
 
     /// The access of a firewall without doubts.
-    pub fn of(firewall: &Firewall, family: Family) -> Self {
+    #[cfg(test)]
+    pub(crate) fn of(firewall: &Firewall, family: Family) -> Self {
         Self::with_doubts(firewall, Vec::new(), family)
     }
 
     /// The access of a firewall with doubtful entries.
-    pub fn with_doubts(firewall: &Firewall, doubts: Vec<Doubtful>, family: Family) -> Self {
+    pub(crate) fn with_doubts(firewall: &Firewall, doubts: Vec<Doubtful>, family: Family) -> Self {
         Self {
             reach: Reach::with_doubts(firewall, &doubts, family),
             rules: firewall.iter().map(RuleRef::of_firewall).collect(),
@@ -132,7 +133,7 @@ impl DocumentFirewall {
     }
 
     /// The access of declared rules together.
-    pub fn of_rules(rules: &[Rule], family: Family) -> Self {
+    pub(crate) fn of_rules(rules: &[Rule], family: Family) -> Self {
         let access = rules.iter().map(|rule| (&rule.key, &rule.sources));
         Self {
             reach: Reach::of_certain(Effective::of_rules(access, family), family),
@@ -143,7 +144,7 @@ impl DocumentFirewall {
 
     /// The rules that give a part of the access of a line, in their order. If several rules together cover the whole family of the
     /// browser client, each of them contributes to its access.
-    pub fn causes(&self, line: &Line) -> Vec<&RuleRef> {
+    pub(crate) fn causes(&self, line: &Line) -> Vec<&RuleRef> {
         let family = self.reach.family;
         let own = |rule: &RuleRef| Effective::of_rules([(&rule.key, &rule.sources)], family);
         let wanted = line.effective();
@@ -184,7 +185,7 @@ impl RuleRef {
 
 impl Compared {
     /// Compares two firewalls.
-    pub fn new(
+    pub(crate) fn new(
         subject: impl Into<ComparisonSubject>,
         before: DocumentFirewall,
         after: DocumentFirewall,
@@ -202,7 +203,7 @@ impl Compared {
     }
 
     /// Every doubtful entry, with its document.
-    pub fn doubts(&self) -> impl Iterator<Item = (ComparedDocument, &Doubtful)> {
+    pub(crate) fn doubts(&self) -> impl Iterator<Item = (ComparedDocument, &Doubtful)> {
         let old = self
             .before
             .doubts
@@ -217,28 +218,28 @@ impl Compared {
     }
 
     /// Whether there is a doubtful entry or an open question.
-    pub fn is_doubtful(&self) -> bool {
+    pub(crate) fn is_doubtful(&self) -> bool {
         self.doubts().next().is_some() || !self.undecided.is_empty()
     }
 
     /// The direction of the difference; `None` if the comparison is doubtful.
-    pub fn direction(&self) -> Option<Direction> {
+    pub(crate) fn direction(&self) -> Option<Direction> {
         (!self.is_doubtful()).then(|| self.diff.direction())
     }
 
     /// Whether any source gains access, or may gain it through a doubtful entry of the new document.
-    pub fn may_open(&self) -> bool {
+    pub(crate) fn may_open(&self) -> bool {
         let before = &self.before.reach.certain;
         !before.is_superset(&self.after.reach.possible)
     }
 
     /// Whether access is gained or lost for certain, or only one document declares the instance.
-    pub fn differs(&self) -> bool {
+    pub(crate) fn differs(&self) -> bool {
         !self.diff.is_empty() || self.undeclared.is_some()
     }
 
     /// Whether both documents certainly let in the same packets, and both declare the instance.
-    pub fn is_equal(&self) -> bool {
+    pub(crate) fn is_equal(&self) -> bool {
         self.direction() == Some(Direction::Equal) && self.undeclared.is_none()
     }
 }

@@ -11,7 +11,7 @@ use crate::render::sanitize;
 
 /// The names that a document brings with it.
 #[derive(Clone, Debug, Default)]
-pub struct Names {
+pub(crate) struct Names {
     /// By the text of a key, such as `tcp/22`.
     services: BTreeMap<String, String>,
     /// Sets that people gave a name, the short names first.
@@ -20,7 +20,7 @@ pub struct Names {
 
 impl Names {
     /// Names of keys and of sets. Of several names of one key the first holds.
-    pub fn new(
+    pub(crate) fn new(
         services: impl IntoIterator<Item = (Key, String)>,
         sets: impl IntoIterator<Item = (String, Sources)>,
     ) -> Self {

@@ -36,7 +36,7 @@ const CLAUSES: usize = 4;
 
 /// Everything that a comparison has to say.
 #[derive(Clone, Debug)]
-pub struct Comparison<'a> {
+pub(crate) struct Comparison<'a> {
     /// The exit code of the process.
     pub exit_code: u8,
     /// When it was made.
@@ -97,7 +97,7 @@ pub(super) struct Clause {
 }
 
 /// The whole comparison.
-pub fn text(comparison: &Comparison<'_>) -> String {
+pub(crate) fn text(comparison: &Comparison<'_>) -> String {
     let all = comparison.all;
     let equal: Vec<&ComparisonSubject> = all
         .iter()
@@ -124,7 +124,7 @@ pub fn text(comparison: &Comparison<'_>) -> String {
 }
 
 /// The undecided statements, each once with its subjects.
-pub fn undecided(all: &[Compared]) -> Vec<String> {
+pub(crate) fn undecided(all: &[Compared]) -> Vec<String> {
     let mut open: BTreeMap<&str, Vec<&ComparisonSubject>> = BTreeMap::new();
     for compared in all {
         for what in &compared.undecided {

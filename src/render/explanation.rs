@@ -2,7 +2,7 @@
 //!
 //! Owns its words and members. Does not call allowed what only an entry that cannot be read might let in.
 
-pub mod fleet;
+pub(crate) mod fleet;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,7 +17,7 @@ use crate::plan::StillOpen;
 
 /// A question and everything that answers it.
 #[derive(Debug)]
-pub struct Explanation<'a> {
+pub(crate) struct Explanation<'a> {
     /// Of which instance.
     pub id: &'a InstanceId,
     /// Who, as it was asked; `None` is everyone.
@@ -43,7 +43,7 @@ pub struct Explanation<'a> {
 
 /// A question and what answers it on each of several instances.
 #[derive(Clone, Copy, Debug)]
-pub struct Answers<'a> {
+pub(crate) struct Answers<'a> {
     /// Who, as it was asked; `None` is everyone.
     pub from: Option<&'a str>,
     /// What, as it was asked; `None` is everything.
@@ -201,7 +201,7 @@ impl Explanation<'_> {
 }
 
 /// The answer for people.
-pub fn text(explanation: &Explanation<'_>) -> String {
+pub(crate) fn text(explanation: &Explanation<'_>) -> String {
     let question = question(explanation.from, explanation.to);
     let mut text = format!("{}: {question}\n", sanitize(&explanation.id.to_string()));
     text.push_str(&body(&[explanation], true));
@@ -403,7 +403,7 @@ struct RuleCause<'a> {
 }
 
 /// The answer for programs: one document with a final newline.
-pub fn json(answers: &Answers<'_>) -> String {
+pub(crate) fn json(answers: &Answers<'_>) -> String {
     let unlisted = answers.unlisted.iter();
     to_json(&Document {
         from: answers.from,

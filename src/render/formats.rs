@@ -75,12 +75,12 @@ pub(super) fn join_and(words: &[String]) -> String {
 }
 
 /// `1,000`.
-pub fn thousands(n: usize) -> String {
+pub(crate) fn thousands(n: usize) -> String {
     exposure::group_thousands(u64::try_from(n).unwrap_or(u64::MAX))
 }
 
 /// `40 s`, `3 min 16 s`, `2 h 5 min`: to the second, and above an hour to the minute, rounded up.
-pub fn format_duration(time: Duration) -> String {
+pub(crate) fn format_duration(time: Duration) -> String {
     let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
     let minutes = seconds.div_ceil(60);
     match seconds {

@@ -17,7 +17,7 @@ use crate::model::{InstanceId, Site, Unreadable, instant, pairs};
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct Grants {
+pub(crate) struct GrantList {
     /// The instant for which they are evaluated.
     #[serde(with = "instant")]
     #[cfg_attr(test, schemars(with = "instant::Instant"))]
@@ -34,7 +34,7 @@ pub struct Grants {
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct Grant {
+pub(crate) struct Grant {
     /// The instance that has the tag.
     pub instance: InstanceId,
     /// The lease of the tag, and its state.
@@ -42,9 +42,9 @@ pub struct Grant {
     pub judged: Judged,
 }
 
-impl Grants {
+impl GrantList {
     /// In their order.
-    pub fn sort(&mut self) {
+    pub(crate) fn sort(&mut self) {
         let end = |grant: &Grant| grant.judged.lease.as_ref().map(|lease| lease.until);
         self.grants.sort_by(|a, b| {
             let key = |grant: &Grant| (grant.judged.state, end(grant));
@@ -55,14 +55,14 @@ impl Grants {
     }
 
     /// The number of grants in a state.
-    pub fn count(&self, state: State) -> usize {
+    pub(crate) fn count(&self, state: State) -> usize {
         let grants = self.grants.iter();
         grants.filter(|grant| grant.judged.state == state).count()
     }
 }
 
 /// For people.
-pub fn text(grants: &Grants) -> String {
+pub(crate) fn text(grants: &GrantList) -> String {
     if grants.grants.is_empty() {
         return "Nothing is granted.\n".to_owned();
     }
@@ -118,12 +118,12 @@ fn detail_lines(Grant { judged, .. }: &Grant) -> Vec<String> {
 }
 
 /// For machines.
-pub fn json(grants: &Grants) -> String {
+pub(crate) fn json(grants: &GrantList) -> String {
     to_json(grants)
 }
 
 /// For a page that people read.
-pub fn markdown(grants: &Grants) -> String {
+pub(crate) fn markdown(grants: &GrantList) -> String {
     if grants.grants.is_empty() {
         return "Nothing is granted.\n".to_owned();
     }
@@ -159,7 +159,7 @@ pub fn markdown(grants: &Grants) -> String {
 }
 
 /// For monitoring.
-pub fn prometheus(grants: &Grants) -> String {
+pub(crate) fn prometheus(grants: &GrantList) -> String {
     let mut text = "# HELP portward_grants Grants of access for a time, by state.\n# TYPE portward_grants gauge\n".to_owned();
     for state in State::ALL {
         let _ = writeln!(

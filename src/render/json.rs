@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(test)]
 pub(super) use access::ComparisonDoc;
-pub use access::comparison;
+pub(crate) use access::comparison;
 use document::Needed;
 pub(super) use document::{Document, Reported, ShardEnd, Summary};
 
@@ -24,10 +24,10 @@ use crate::plan::{InstanceResult, Plan, Report};
 use crate::policy::{Refusal, Violation};
 
 /// The value of `format`.
-pub const FORMAT: &str = "portward.report";
+pub(crate) const FORMAT: &str = "portward.report";
 
 /// The version of the shape.
-pub const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// The program that makes it.
 pub(super) const TOOL: &str = concat!("portward ", env!("CARGO_PKG_VERSION"));
@@ -112,7 +112,7 @@ pub struct Problem {
 
 impl Problem {
     /// A warning that no file is to blame for.
-    pub fn warning(code: Code, message: impl Into<String>) -> Self {
+    pub(crate) fn warning(code: Code, message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Warning,
             ..Self::error(code, message, None)
@@ -120,7 +120,7 @@ impl Problem {
     }
 
     /// An error that no file is to blame for.
-    pub fn error(code: Code, message: impl Into<String>, hint: Option<String>) -> Self {
+    pub(crate) fn error(code: Code, message: impl Into<String>, hint: Option<String>) -> Self {
         Self {
             severity: Severity::Error,
             code,

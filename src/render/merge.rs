@@ -16,7 +16,7 @@ use super::prometheus::{Counts, Violations};
 use crate::model::{Code, InstanceId, Shard, sanitize_line};
 use crate::plan::Status;
 use crate::policy::{Refusal, Subject, Violation};
-pub use show::{brief, markdown, text};
+pub(crate) use show::{brief, markdown, text};
 
 /// The members of every version.
 #[derive(Deserialize)]
@@ -27,7 +27,7 @@ struct Head {
 
 /// One report, as it was read.
 #[derive(Debug)]
-pub struct ShardReport {
+pub(crate) struct ShardReport {
     /// Its name, such as that of its file.
     name: String,
     shard: Shard,
@@ -36,19 +36,19 @@ pub struct ShardReport {
 
 impl ShardReport {
     /// The name of its file.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// The outcome of the shard.
-    pub fn exit_code(&self) -> u8 {
+    pub(crate) fn exit_code(&self) -> u8 {
         self.document.exit_code
     }
 }
 
 /// Why reports cannot be joined. Displays as a fragment.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum MergeError {
+pub(crate) enum MergeError {
     /// A text is no report.
     #[error("`{0}` is not a report of this program: {1}")]
     NotAReport(String, String),
@@ -70,7 +70,7 @@ pub enum MergeError {
 ///
 /// # Errors
 /// Anything but a report of a shard in the version that this program writes, whose numbers are right.
-pub fn read(name: &str, text: &str) -> Result<ShardReport, MergeError> {
+pub(crate) fn read(name: &str, text: &str) -> Result<ShardReport, MergeError> {
     let no_report = |reason: String| {
         MergeError::NotAReport(name.to_owned(), sanitize_line(&reason).into_owned())
     };
@@ -104,7 +104,7 @@ pub fn read(name: &str, text: &str) -> Result<ShardReport, MergeError> {
 /// # Errors
 /// No report at all, twice the same shard, another number of shards, another verb, another configuration, or an instance
 /// that is in two reports.
-pub fn join(
+pub(crate) fn join(
     mut parts: Vec<ShardReport>,
     exit: impl Fn(&[ShardEnding]) -> u8,
 ) -> Result<Merged, MergeError> {
@@ -146,7 +146,7 @@ pub fn join(
 
 /// The outcome of one shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ShardEnding {
+pub(crate) struct ShardEnding {
     /// Its index, from 1.
     pub index: u16,
     /// Its exit code; `None` where there is no report.
@@ -223,10 +223,10 @@ fn check_no_instance_twice(parts: &[ShardReport]) -> Result<(), MergeError> {
 
 /// The reports of all shards as one.
 #[derive(Debug)]
-pub struct Merged(Document<'static>);
+pub(crate) struct Merged(Document<'static>);
 
 /// The document, indented, with a final newline.
-pub fn json(merged: &Merged) -> String {
+pub(crate) fn json(merged: &Merged) -> String {
     json::text(&merged.0)
 }
 
@@ -351,17 +351,17 @@ impl Merged {
     }
 
     /// The exit code of the whole.
-    pub fn exit_code(&self) -> u8 {
+    pub(crate) fn exit_code(&self) -> u8 {
         self.0.exit_code
     }
 
     /// The verb of the shards.
-    pub fn verb(&self) -> &str {
+    pub(crate) fn verb(&self) -> &str {
         &self.0.verb
     }
 
     /// The number of each kind; `None` if no shard had an answer.
-    pub fn counts(&self) -> Option<Counts> {
+    pub(crate) fn counts(&self) -> Option<Counts> {
         let all = &self.0;
         let applied = all.instances.iter().filter(|instance| {
             let outcome = instance.outcome.as_ref();
@@ -385,7 +385,7 @@ impl Merged {
     }
 
     /// The calls of all shards.
-    pub fn calls(&self) -> &[Calls] {
+    pub(crate) fn calls(&self) -> &[Calls] {
         &self.0.api_calls
     }
 }

@@ -44,7 +44,7 @@ pub(crate) struct Metrics<'a> {
 /// How many of each there are when the run ends.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Counts {
+pub(crate) struct Counts {
     /// Instances that mean what is declared.
     pub in_sync: usize,
     /// Instances that do not.
@@ -70,11 +70,11 @@ pub struct Counts {
 
 /// How many violations each policy has. A policy without any is not in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Violations(BTreeMap<(PolicySeverity, String), usize>);
+pub(crate) struct Violations(BTreeMap<(PolicySeverity, String), usize>);
 
 impl Violations {
     /// Those of a list.
-    pub fn of(violations: &[Violation]) -> Self {
+    pub(crate) fn of(violations: &[Violation]) -> Self {
         let mut counted = Self::default();
         for violation in violations {
             let key = (violation.severity, violation.policy.clone());
@@ -84,13 +84,13 @@ impl Violations {
     }
 
     /// How many there are of one severity.
-    pub fn with_severity(&self, severity: PolicySeverity) -> usize {
+    pub(crate) fn with_severity(&self, severity: PolicySeverity) -> usize {
         let of_it = self.0.iter().filter(|((is, _), _)| *is == severity);
         of_it.map(|(_, number)| number).sum()
     }
 
     /// How many there are.
-    pub fn total(&self) -> usize {
+    pub(crate) fn total(&self) -> usize {
         self.0.values().sum()
     }
 
@@ -101,7 +101,7 @@ impl Violations {
 
 impl Counts {
     /// Those of a run that has a plan. What was applied is in sync.
-    pub fn of_run(run: &Run<'_>) -> Option<Self> {
+    pub(crate) fn of_run(run: &Run<'_>) -> Option<Self> {
         let plan = run.plan?;
         let results = run.report.map_or(&[][..], |report| &report.results);
         let is_done = |instance: &InstancePlan| {

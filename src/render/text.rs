@@ -16,7 +16,7 @@ use anstyle::{AnsiColor, Style};
 use block::blocks;
 pub(super) use block::severity;
 pub(super) use change::missing_from;
-pub use policy::violations;
+pub(crate) use policy::violations;
 pub(super) use report::outcome;
 pub use report::report;
 
@@ -55,7 +55,7 @@ pub fn plan(plan: &Plan, view: PlanView<'_>, width: usize) -> String {
 }
 
 /// The same without notes and without whatever needs nothing; empty where nothing does.
-pub fn brief(plan: &Plan, view: PlanView<'_>, width: usize) -> String {
+pub(crate) fn brief(plan: &Plan, view: PlanView<'_>, width: usize) -> String {
     let mut text = write_differences(plan, view, width, false);
     missing(&mut text, &plan.missing);
     undeclared(&mut text, &plan.undeclared);
@@ -93,7 +93,7 @@ fn write_differences(plan: &Plan, view: PlanView<'_>, width: usize, has_notes: b
 }
 
 /// Declared instances that do not exist.
-pub fn missing(text: &mut String, all: &[Missing]) {
+pub(crate) fn missing(text: &mut String, all: &[Missing]) {
     for Missing { name, origin, hint } in all {
         let name = sanitize(name);
         let _ = writeln!(
@@ -108,14 +108,14 @@ pub fn missing(text: &mut String, all: &[Missing]) {
 }
 
 /// Instances that nothing declares.
-pub fn undeclared(text: &mut String, all: &[Undeclared]) {
+pub(crate) fn undeclared(text: &mut String, all: &[Undeclared]) {
     let ids = all.iter().map(|undeclared| &undeclared.id);
     listed(text, "not in the configuration: ", ids);
 }
 
 /// The calls behind a plan and those ahead, and whose rules nobody looked at one by one; empty where there is nothing
 /// worth telling.
-pub fn calls(cost: &Cost, view: PlanView<'_>) -> String {
+pub(crate) fn calls(cost: &Cost, view: PlanView<'_>) -> String {
     let mut text = String::new();
     if let Some(seen) = cost::only_listed(cost) {
         let _ = writeln!(text, "{seen}");
@@ -195,14 +195,14 @@ pub(super) fn summary(plan: &Plan, view: PlanView<'_>) -> String {
 }
 
 /// That this was a part of the fleet, which has this many declared instances.
-pub fn shard_note(shard: Shard, all: usize) -> String {
+pub(crate) fn shard_note(shard: Shard, all: usize) -> String {
     let are = if all == 1 { "is" } else { "are" };
     let all = count(all, "instance");
     format!("This was shard {shard}; {all} {are} declared in all.\n")
 }
 
 /// When the rules of some instances were changed last, a line for each that the service remembers a change of.
-pub fn last_changes(changes: &BTreeMap<InstanceId, LastChange>) -> String {
+pub(crate) fn last_changes(changes: &BTreeMap<InstanceId, LastChange>) -> String {
     let mut text = String::new();
     for (id, change) in changes {
         let text_of_change = match change {
@@ -222,7 +222,7 @@ pub fn last_changes(changes: &BTreeMap<InstanceId, LastChange>) -> String {
 }
 
 /// The consent in the plan, and the refusals of guards; empty if there is neither.
-pub fn guards(overrides: &[Override], refusals: &[Refusal]) -> String {
+pub(crate) fn guards(overrides: &[Override], refusals: &[Refusal]) -> String {
     let mut text = String::new();
     for allowed in overrides {
         let (guard, reason) = (allowed.guard, sanitize(&allowed.reason));
@@ -262,7 +262,7 @@ pub(super) fn group_notes(notes: &[Note]) -> Vec<(&str, Vec<String>)> {
 }
 
 /// Notes, those that say the same in one line with all their places.
-pub fn notes(text: &mut String, indent: &str, notes: &[Note]) {
+pub(crate) fn notes(text: &mut String, indent: &str, notes: &[Note]) {
     for (note, origins) in group_notes(notes) {
         let note = format!("{indent}note: {}", sanitize(note));
         let _ = match &origins[..] {

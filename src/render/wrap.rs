@@ -16,7 +16,7 @@ const TABLE: usize = 24;
 
 /// Breaks every line that is longer than `width` columns at spaces. Lines that fit stay as they are, so wrapping twice changes
 /// nothing; a word that is longer than a line stays whole.
-pub fn wrap(text: &str, width: usize) -> String {
+pub(crate) fn wrap(text: &str, width: usize) -> String {
     text.split_inclusive('\n')
         .map(|line| match line.strip_suffix('\n') {
             Some(line) => wrap_line(line, width) + "\n",

@@ -23,7 +23,7 @@ use crate::config::{Config, Listing};
 use crate::lease::{Judged, Lease, Limits, State, caller_name};
 
 use crate::model::{Code, DesiredInstance, InstanceId, Key, Live, Site, Sources, Unreadable};
-use crate::render::grants::{Grant, Grants};
+use crate::render::grants::{Grant, GrantList};
 
 /// The flags of every verb that is about grants.
 #[derive(Args, Debug)]
@@ -102,7 +102,7 @@ impl FleetSession {
     ///
     /// # Errors
     /// The configuration does not fit the instances.
-    pub(super) fn grants(&self) -> Result<Grants, RunError> {
+    pub(super) fn grants(&self) -> Result<GrantList, RunError> {
         let now = self.now();
         let desired = self
             .config
@@ -126,7 +126,7 @@ impl FleetSession {
         }
         let mut sites_unreadable = self.live.sites_unreadable.clone();
         sites_unreadable.retain(|site, _| self.sites.contains(site));
-        let mut grants = Grants {
+        let mut grants = GrantList {
             as_of: now,
             grants,
             sites_unreadable: sites_unreadable.into_iter().collect(),

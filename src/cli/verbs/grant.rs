@@ -27,7 +27,7 @@ use crate::cli::streams::{wrap_to_stdout, write_status};
 use crate::cli::unconfirmed::ReceiptsArgs;
 use crate::lease::{Lease, LeaseId, NotPermitted, State};
 use crate::model::{InstanceId, Key, instant};
-use crate::render::grants::{self, Grants};
+use crate::render::grants::{self, GrantList};
 use crate::render::sanitize;
 
 /// The shortest duration: opening a port takes some seconds.
@@ -114,7 +114,7 @@ pub(super) async fn run(
     for id in &replaced {
         let _ = writeln!(text, "in place of {id}");
     }
-    let one = Grants {
+    let one = GrantList {
         as_of: now,
         grants: vec![live_grant(&id, &lease)],
         sites_unreadable: Vec::new(),

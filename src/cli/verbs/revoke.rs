@@ -24,7 +24,7 @@ use crate::cli::unconfirmed::ReceiptsArgs;
 use crate::lease::{Judged, Lease, PREFIX, State};
 use crate::model::{Code, InstanceId};
 use crate::render::count;
-use crate::render::grants::{self, Grant, Grants};
+use crate::render::grants::{self, Grant, GrantList};
 
 #[derive(Args, Debug)]
 pub(super) struct RevokeArgs {
@@ -76,7 +76,7 @@ pub(super) async fn run(
     if revoked.is_empty() && exit == Exit::Done {
         "Nothing was granted.\n".clone_into(&mut text);
     }
-    let grants_revoked = Grants {
+    let grants_revoked = GrantList {
         as_of: now,
         grants: revoked,
         sites_unreadable: Vec::new(),

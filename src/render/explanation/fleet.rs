@@ -11,7 +11,7 @@ use crate::render::formats::{count, sanitize};
 use crate::render::text::{places, unknown};
 
 /// The answer for people, ending in a summary line.
-pub fn text(answers: &Answers<'_>) -> String {
+pub(crate) fn text(answers: &Answers<'_>) -> String {
     let mut text = format!("{}\n", question(answers.from, answers.to));
     for all in groups(answers) {
         let names = places(all.iter().map(|one| one.id)).join(", ");

@@ -56,7 +56,7 @@ struct DoubtDoc<'a> {
 }
 
 /// The document, indented, with a final newline. A name or a region that is not known is `null`.
-pub fn comparison(all: &[Compared], grants: &[String]) -> String {
+pub(crate) fn comparison(all: &[Compared], grants: &[String]) -> String {
     let instances = all
         .iter()
         .map(|compared| {

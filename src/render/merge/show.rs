@@ -17,7 +17,7 @@ use crate::render::markdown::escape::{code, prose};
 const NAMED: usize = 100;
 
 /// What needs a look, and a summary line.
-pub fn text(Merged(merged): &Merged) -> String {
+pub(crate) fn text(Merged(merged): &Merged) -> String {
     let mut text = String::new();
     for line in errors(merged) {
         let _ = writeln!(text, "{}", sanitize(&line));
@@ -33,7 +33,7 @@ pub fn text(Merged(merged): &Merged) -> String {
 }
 
 /// The same, but nothing where no shard found or changed anything.
-pub fn brief(merged: &Merged) -> String {
+pub(crate) fn brief(merged: &Merged) -> String {
     let document = &merged.0;
     let listed = lists(document).iter().any(|(_, names)| !names.is_empty());
     if document.exit_code == 0 && !listed && errors(document).is_empty() {
@@ -43,7 +43,7 @@ pub fn brief(merged: &Merged) -> String {
 }
 
 /// The same as a comment.
-pub fn markdown(Merged(merged): &Merged) -> String {
+pub(crate) fn markdown(Merged(merged): &Merged) -> String {
     let verb = prose(&merged.verb);
     let mut out = format!(
         "<!-- portward:{} -->\n### portward {}\n\n",

@@ -105,7 +105,7 @@ fn all() -> [(&'static str, &'static str, Value); 5] {
         (
             "grants",
             GRANTS,
-            environment(derived::<grants::Grants>(
+            environment(derived::<grants::GrantList>(
                 "grants",
                 "What `grants --format json` prints: who may reach what, where, until when and why.",
             )),

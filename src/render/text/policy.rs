@@ -12,7 +12,7 @@ use crate::render::finding::policies::{SHOWN, group_violations, occurrence};
 use crate::render::formats::sanitize;
 
 /// Every violation; empty where there is none.
-pub fn violations(violations: &[Violation]) -> String {
+pub(crate) fn violations(violations: &[Violation]) -> String {
     let mut text = String::new();
     for mistake in group_violations(violations) {
         let _ = writeln!(text, "{}", head(mistake.violation));
