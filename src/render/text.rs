@@ -128,11 +128,15 @@ pub(crate) fn calls(cost: &Cost, view: PlanView<'_>) -> String {
 
 /// One line that counts everything.
 pub(super) fn summary(plan: &Plan, view: PlanView<'_>) -> String {
-    let verdicts =
-        |is: fn(&Verdict) -> bool| plan.instances.iter().filter(|i| is(&i.verdict)).count();
-    let changing = verdicts(|v| *v == Verdict::Change);
-    let refused = verdicts(|v| matches!(v, Verdict::Refused { .. }));
-    let differing = verdicts(Verdict::differs);
+    let number =
+        |is: fn(&InstancePlan) -> bool| plan.instances.iter().filter(|plan| is(plan)).count();
+    let changing = number(|plan| plan.verdict == Verdict::Change);
+    let refused = number(|plan| matches!(plan.verdict, Verdict::Refused { .. }));
+    let observed = number(|plan| plan.verdict == Verdict::Observed);
+    let still_open = number(|plan| !plan.still_open.is_empty());
+    let incomplete = number(|plan| plan.incomplete.is_some());
+    let differing = number(|plan| plan.verdict.differs());
+    let unreadable = plan.unreadable.len() + plan.sites_unreadable.len();
     let calls = plan.instances.iter().map(|i| i.calls.len()).sum();
     let unknown = plan.unreadable.len() + plan.undecided.len();
     let mut of = count(plan.instances.len() + unknown, "instance");
@@ -160,30 +164,12 @@ pub(super) fn summary(plan: &Plan, view: PlanView<'_>) -> String {
     };
     let rest = nonzero_counts(&[
         (refused, "refused"),
-        (
-            verdicts(|v| matches!(v, Verdict::Observed)),
-            "observed to differ",
-        ),
-        (
-            plan.instances
-                .iter()
-                .filter(|i| !i.still_open.is_empty())
-                .count(),
-            "still open through other rules",
-        ),
+        (observed, "observed to differ"),
+        (still_open, "still open through other rules"),
         (plan.missing.len(), "missing"),
-        (
-            plan.unreadable.len() + plan.sites_unreadable.len(),
-            "unreadable",
-        ),
+        (unreadable, "unreadable"),
         (plan.undecided.len(), "undecided"),
-        (
-            plan.instances
-                .iter()
-                .filter(|i| i.incomplete.is_some())
-                .count(),
-            "not fully readable",
-        ),
+        (incomplete, "not fully readable"),
         (plan.unplanned.len(), "not part of the plan"),
         (plan.undeclared.len(), "undeclared"),
     ]);

@@ -7,6 +7,7 @@ use maud::{Markup, html};
 use super::{code, joined, prose};
 use crate::render::formats::{format_minute, sanitize};
 use crate::render::json::Run;
+use crate::render::metadata::Metadata;
 
 /// The part above the sections.
 pub(super) struct Head<'a> {
@@ -58,17 +59,17 @@ impl Head<'_> {
 /// When a run was, and what it was made from, as far as that is metadata.
 pub(super) fn origin_facts(run: &Run<'_>) -> Vec<Fact> {
     let mut facts: Vec<Fact> = Vec::new();
-    let metadata = run.metadata;
-    let origin = metadata.map(|metadata| &metadata.provenance);
-    if let Some(at) = origin.and_then(|origin| origin.at) {
+    let unknown = Metadata::default();
+    let metadata = run.metadata.unwrap_or(&unknown);
+    let origin = &metadata.provenance;
+    if let Some(at) = origin.at {
         facts.push(("at", html! { (format_minute(at)) }));
     }
-    if let Some(day) = origin.and_then(|origin| origin.as_of) {
+    if let Some(day) = origin.as_of {
         facts.push(("preview of", html! { (format_minute(day)) }));
     }
     if !run.config.is_empty() {
-        let fingerprint = metadata.and_then(|metadata| metadata.config);
-        let fingerprint = fingerprint.map(|fingerprint| fingerprint.to_string());
+        let fingerprint = metadata.config.map(|fingerprint| fingerprint.to_string());
         facts.push((
             "configuration",
             html! {
@@ -77,25 +78,21 @@ pub(super) fn origin_facts(run: &Run<'_>) -> Vec<Fact> {
             },
         ));
     }
-    if let Some(commit) = origin.and_then(|origin| origin.commit.as_deref()) {
+    if let Some(commit) = &origin.commit {
         facts.push(("commit", code(commit)));
     }
-    if let Some(inventory) = metadata.and_then(|metadata| metadata.inventory.as_deref()) {
+    if let Some(inventory) = &metadata.inventory {
         facts.push(("inventory", code(inventory)));
     }
-    for (name, all) in [
-        ("account", origin.map(|origin| &origin.accounts)),
-        ("region", origin.map(|origin| &origin.regions)),
-    ] {
-        let all = all.map_or(&[][..], Vec::as_slice);
+    for (name, all) in [("account", &origin.accounts), ("region", &origin.regions)] {
         if !all.is_empty() {
             facts.push((name, joined(all.iter().map(|one| sanitize(one)), ", ")));
         }
     }
-    if let Some(shard) = metadata.and_then(|metadata| metadata.shard) {
+    if let Some(shard) = metadata.shard {
         facts.push(("shard", html! { (shard.to_string()) }));
     }
-    if let Some(digest) = origin.and_then(|origin| origin.digest) {
+    if let Some(digest) = origin.digest {
         facts.push(("plan digest", code(&digest.to_string())));
     }
     facts

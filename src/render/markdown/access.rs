@@ -32,13 +32,9 @@ pub(super) fn parts(out: &mut String, parts: &[Part], detail: Detail) {
 
 fn table(part: &Part, short: bool) -> String {
     let words = part.words;
-    let because = words
-        .cause_heading
-        .map_or_else(String::new, |because| format!(" {because} |"));
-    let rule = if words.cause_heading.is_some() {
-        "---|"
-    } else {
-        ""
+    let (because, rule) = match words.cause_heading {
+        Some(because) => (format!(" {because} |"), "---|"),
+        None => (String::new(), ""),
     };
     let mut table = format!(
         "| instances | {} |{because}\n|---|---|{rule}\n",
@@ -116,27 +112,24 @@ fn line_text(weight: Weight, line: &str) -> String {
 
 /// Instances by name, the region behind the last of each.
 pub(super) fn names(subjects: &[ComparisonSubject], short: bool) -> String {
-    let named = if short { NAMED } else { subjects.len() };
+    let most = if short { NAMED } else { subjects.len() };
+    let named = most.min(subjects.len());
     let mut text = String::new();
-    for (at, subject) in subjects.iter().take(named).enumerate() {
+    for (at, subject) in subjects[..named].iter().enumerate() {
         text.push_str(if at == 0 { "" } else { ", " });
-        let id = match subject {
-            ComparisonSubject::Instance(id) => id,
-            ComparisonSubject::Unnamed => {
-                text.push_str("the firewall");
-                continue;
+        match subject {
+            ComparisonSubject::Unnamed => text.push_str("the firewall"),
+            ComparisonSubject::Every(instances) => text.push_str(&prose(instances)),
+            ComparisonSubject::Instance(id) => {
+                text.push_str(&prose(&id.name));
+                let next = subjects[..named]
+                    .get(at + 1)
+                    .and_then(ComparisonSubject::id);
+                let region_follows = next.is_some_and(|next| next.site() == id.site());
+                if !id.region.is_empty() && !region_follows {
+                    let _ = write!(text, " ({})", prose(&id.site().to_string()));
+                }
             }
-            ComparisonSubject::Every(instances) => {
-                text.push_str(&prose(instances));
-                continue;
-            }
-        };
-        let site = id.site();
-        text.push_str(&prose(&id.name));
-        let next = subjects.get(at + 1).filter(|_| at + 1 < named);
-        let region_follows = next.is_some_and(|next| next.id().is_some_and(|id| id.site() == site));
-        if !site.region.is_empty() && !region_follows {
-            let _ = write!(text, " ({})", prose(&site.to_string()));
         }
     }
     if subjects.len() > named {
