@@ -25,16 +25,16 @@ pub(crate) struct Explanation<'a> {
     /// What, as it was asked; `None` is everything.
     pub to: Option<&'a str>,
     /// The packets that were asked for.
-    pub asked: &'a Effective,
+    pub asked: Effective,
     /// The live rules.
-    pub live: Result<&'a DocumentFirewall, &'a Unreadable>,
+    pub live: Result<DocumentFirewall, Unreadable>,
     /// The rules that must result; `None` where nothing declares the instance. In additive mode the live rules that stay are
     /// among them, without a line.
-    pub desired: Option<&'a DocumentFirewall>,
+    pub desired: Option<DocumentFirewall>,
     /// Why it is not known what is declared, where it is not.
-    pub undecided: Option<&'a Unreadable>,
+    pub undecided: Option<Unreadable>,
     /// The access that is named as absent and stays open by undeclared rules.
-    pub still_open: &'a [StillOpen],
+    pub still_open: Vec<StillOpen>,
     /// The mode of the instance, if it is declared.
     pub mode: Option<Mode>,
     /// The names in the configuration.
@@ -81,11 +81,11 @@ impl Explanation<'_> {
         let Reach {
             certain, possible, ..
         } = &side.reach;
-        if certain.is_superset(self.asked) {
+        if certain.is_superset(&self.asked) {
             Allowed::Yes
-        } else if !certain.intersection(self.asked).is_empty() {
+        } else if !certain.intersection(&self.asked).is_empty() {
             Allowed::Partly
-        } else if !possible.intersection(self.asked).is_empty() {
+        } else if !possible.intersection(&self.asked).is_empty() {
             Allowed::Perhaps
         } else {
             Allowed::No
@@ -107,9 +107,12 @@ impl Explanation<'_> {
     }
 
     pub(super) fn live_and_desired(&self) -> (Option<Allowed>, Option<Allowed>) {
-        let live = self.live.ok();
-        let live = live.map(|side| self.allowed(side));
-        (live, self.desired.map(|side| self.allowed(side)))
+        let live = self.live.as_ref().ok();
+        let desired = self.desired.as_ref();
+        (
+            live.map(|side| self.allowed(side)),
+            desired.map(|side| self.allowed(side)),
+        )
     }
 
     /// Says of what is desired that live rules are part of it.
@@ -122,7 +125,10 @@ impl Explanation<'_> {
 
     /// The note on undeclared live rules in additive mode.
     pub(super) fn note(&self) -> Option<String> {
-        let side = self.desired.filter(|_| self.mode == Some(Mode::Additive))?;
+        let side = self
+            .desired
+            .as_ref()
+            .filter(|_| self.mode == Some(Mode::Additive))?;
         if self.live.is_err() {
             return Some("live rules that are not declared stay, and are not known".to_owned());
         }
@@ -130,7 +136,7 @@ impl Explanation<'_> {
         let still_open: Vec<String> = still_open
             .filter(|open| {
                 let access = Effective::of_boxes(&open.access);
-                !access.intersection(self.asked).is_empty()
+                !access.intersection(&self.asked).is_empty()
             })
             .map(|open| format!("still open: {open}; {}", open.hint))
             .collect();
@@ -147,7 +153,7 @@ impl Explanation<'_> {
 
     /// The part of the question that gets in for certain.
     pub(super) fn allowed_lines(&self, side: &DocumentFirewall) -> Vec<Line> {
-        let part = side.reach.certain.intersection(self.asked);
+        let part = side.reach.certain.intersection(&self.asked);
         Diff::gaining(&part, side.reach.family).lines().gained
     }
 
@@ -158,7 +164,7 @@ impl Explanation<'_> {
     ) -> Vec<(Line, &'s Doubtful)> {
         let family = side.reach.family;
         let lines = |doubt: &'s Doubtful| {
-            let part = doubt.effective(family).intersection(self.asked);
+            let part = doubt.effective(family).intersection(&self.asked);
             let part = part.difference(&side.reach.certain);
             let lines = Diff::gaining(&part, family).lines().gained;
             lines.into_iter().map(move |line| (line, doubt))
@@ -229,20 +235,23 @@ fn body(all: &[&Explanation<'_>], has_places: bool) -> String {
     let explanation = all[0];
     let mut text = String::new();
     let (live, desired) = explanation.live_and_desired();
-    match explanation.live {
+    match &explanation.live {
         Err(cause) => {
             let _ = writeln!(text, "  live: not known: {}", sanitize(&cause.to_string()));
         }
         Ok(side) => {
             let _ = writeln!(text, "  live:{}", explanation.verdict_text(live));
-            let sides = all.iter().filter_map(|one| one.live.ok());
+            let sides = all.iter().filter_map(|one| one.live.as_ref().ok());
             let sides: Vec<&DocumentFirewall> = sides.filter(|_| has_places).collect();
             lines(&mut text, explanation, side, &sides, "rule");
         }
     }
-    match explanation.desired {
+    match &explanation.desired {
         None => {
-            let undecided = explanation.undecided.map(|cause| sanitize(&cause.reason));
+            let undecided = explanation
+                .undecided
+                .as_ref()
+                .map(|cause| sanitize(&cause.reason));
             let words = undecided.map_or_else(
                 || "not in the configuration".to_owned(),
                 |cause| format!("not known: {cause}"),
@@ -256,7 +265,7 @@ fn body(all: &[&Explanation<'_>], has_places: bool) -> String {
                 explanation.mode_suffix(),
                 explanation.verdict_text(desired)
             );
-            let sides = all.iter().filter_map(|one| one.desired);
+            let sides = all.iter().filter_map(|one| one.desired.as_ref());
             let sides: Vec<&DocumentFirewall> = sides.filter(|_| has_places).collect();
             lines(&mut text, explanation, side, &sides, "live rule");
         }
@@ -421,13 +430,15 @@ fn answer<'a>(explanation: &'a Explanation<'a>) -> Answer<'a> {
         instance: explanation.id,
         live: explanation
             .live
+            .as_ref()
             .ok()
             .map(|side| state(explanation, side, live)),
-        unreadable: explanation.live.err(),
+        unreadable: explanation.live.as_ref().err(),
         desired: explanation
             .desired
+            .as_ref()
             .map(|side| state(explanation, side, desired)),
-        undecided: explanation.undecided,
+        undecided: explanation.undecided.as_ref(),
         mode: explanation.mode,
         note: explanation.note(),
         change: explanation.how_to_allow(),

@@ -23,7 +23,7 @@ use crate::exposure::{Access, DocumentFirewall, Effective};
 use crate::model::{
     Code, DesiredInstance, Family, InstanceId, Key, Live, LiveFirewall, Mode, Sources, Unreadable,
 };
-use crate::plan::{Options, StillOpen, plan_instance};
+use crate::plan::{Options, plan_instance};
 use crate::render::explanation::{self, Answers, Explanation, fleet};
 use crate::render::{self, Names};
 
@@ -114,21 +114,15 @@ async fn explain(args: &ExplainArgs, run: &mut Run) -> Result<ExplainResult, Run
     }
     // How many instances there are is not the question here, so no region counts as listed.
     let desired = config.resolve(&all.instances, &BTreeSet::new(), args.config.as_of())?;
-    let found: Vec<ExplainedInstance<'_>> = ids
-        .into_iter()
-        .map(|id| {
-            let wanted = match undecided(id) {
-                Some(cause) => Err(cause),
-                None => Ok(desired.instances.get(id)),
-            };
-            ExplainedInstance::new(id, &live, rules.get(id), wanted, &question)
-        })
-        .collect();
     let names = names(Some(&config));
-    let explanations: Vec<Explanation<'_>> = found
-        .iter()
-        .map(|one| one.explanation(args, &question, &names))
-        .collect();
+    let explain = |id| {
+        let wanted = match undecided(id) {
+            Some(cause) => Err(cause),
+            None => Ok(desired.instances.get(id)),
+        };
+        question.explain(id, &live, rules.get(id), wanted, &names)
+    };
+    let explanations: Vec<Explanation<'_>> = ids.into_iter().map(explain).collect();
     let unlisted = match args.instance.as_deref() {
         // Another of that name may be where nobody could look.
         Some(name) => session::sites_that_may_hold(name, &live)
@@ -138,7 +132,7 @@ async fn explain(args: &ExplainArgs, run: &mut Run) -> Result<ExplainResult, Run
         None => live.sites_unreadable.clone(),
     };
     let answers = Answers {
-        from: args.from.as_deref(),
+        from: question.source,
         to: question.port.as_deref(),
         all: &explanations,
         unlisted: &unlisted,
@@ -182,87 +176,12 @@ fn requested_instances<'a>(
         .collect())
 }
 
-/// The data of an instance that the question needs.
-struct ExplainedInstance<'a> {
-    id: &'a InstanceId,
-    live: Result<DocumentFirewall, Unreadable>,
-    desired: Option<DocumentFirewall>,
-    undecided: Option<Unreadable>,
-    still_open: Vec<StillOpen>,
-    mode: Option<Mode>,
-    requested: Effective,
-}
-
-impl<'a> ExplainedInstance<'a> {
-    fn new(
-        id: &'a InstanceId,
-        seen: &Live,
-        rules: Option<&Result<LiveFirewall, Unreadable>>,
-        wanted: Result<Option<&Arc<DesiredInstance>>, Unreadable>,
-        question: &Question,
-    ) -> Self {
-        let (wanted, undecided) = match wanted {
-            Ok(wanted) => (wanted, None),
-            Err(cause) => (None, Some(cause)),
-        };
-        let unread = Unreadable::new("its rules were not read");
-        let live = rules.map_or(Err(&unread), Result::as_ref);
-        let instance = seen.instances.get(id);
-        let family = instance.map_or_else(Family::default, |i| i.address_type.client_family());
-        let desired = wanted.map(|wanted| {
-            if wanted.mode == Mode::Additive
-                && let (Some(instance), Ok(live)) = (instance, live)
-            {
-                return additive_firewall(instance, wanted, live);
-            }
-            DocumentFirewall::of_rules(&wanted.rules, family)
-        });
-        let still_open = match (wanted, instance, live) {
-            (Some(wanted), Some(instance), Ok(live)) => {
-                plan_instance(instance, wanted, live, Options::default()).still_open
-            }
-            _ => Vec::new(),
-        };
-        Self {
-            id,
-            requested: question.access(live.ok(), desired.as_ref(), family),
-            live: live
-                .map(|live| DocumentFirewall::of_live(live, family))
-                .map_err(Clone::clone),
-            desired,
-            undecided,
-            still_open,
-            mode: wanted.map(|wanted| wanted.mode),
-        }
-    }
-
-    fn explanation(
-        &'a self,
-        args: &'a ExplainArgs,
-        question: &'a Question,
-        names: &'a Names,
-    ) -> Explanation<'a> {
-        Explanation {
-            id: self.id,
-            from: args.from.as_deref(),
-            to: question.port.as_deref(),
-            asked: &self.requested,
-            live: self.live.as_ref(),
-            desired: self.desired.as_ref(),
-            undecided: self.undecided.as_ref(),
-            still_open: &self.still_open,
-            mode: self.mode,
-            names,
-        }
-    }
-}
-
 /// The answer in each form. Unreadable instances are also printed on stderr.
 fn render_answers(args: &ExplainArgs, answers: &Answers<'_>) -> ExplainResult {
     let unread = answers
         .all
         .iter()
-        .filter_map(|one| Some((one.id, one.live.err()?)));
+        .filter_map(|one| Some((one.id, one.live.as_ref().err()?)));
     let unread: Vec<(&InstanceId, &Unreadable)> = unread.collect();
     match unread[..] {
         [] => {}
@@ -302,7 +221,9 @@ fn render_answers(args: &ExplainArgs, answers: &Answers<'_>) -> ExplainResult {
 }
 
 /// The question.
-struct Question {
+struct Question<'a> {
+    /// The text of `--from`.
+    source: Option<&'a str>,
     /// The ports of `--to`.
     port: Option<String>,
     to: Vec<Key>,
@@ -310,8 +231,8 @@ struct Question {
     from: Option<Sources>,
 }
 
-impl Question {
-    fn parse(args: &ExplainArgs, config: &Config) -> Result<Self, CommandError> {
+impl<'a> Question<'a> {
+    fn parse(args: &'a ExplainArgs, config: &Config) -> Result<Self, CommandError> {
         let port = args.to.as_ref().map(|text| match text.parse::<u16>() {
             Ok(port) => {
                 note(&format!("`--to {port}` is taken as `--to tcp/{port}`"));
@@ -337,7 +258,59 @@ impl Question {
             )
         })?),
     };
-        Ok(Self { port, to, from })
+        Ok(Self {
+            source: args.from.as_deref(),
+            port,
+            to,
+            from,
+        })
+    }
+
+    /// The answer on an instance.
+    fn explain(
+        &'a self,
+        id: &'a InstanceId,
+        seen: &Live,
+        rules: Option<&Result<LiveFirewall, Unreadable>>,
+        wanted: Result<Option<&Arc<DesiredInstance>>, Unreadable>,
+        names: &'a Names,
+    ) -> Explanation<'a> {
+        let (wanted, undecided) = match wanted {
+            Ok(wanted) => (wanted, None),
+            Err(cause) => (None, Some(cause)),
+        };
+        let unread = Unreadable::new("its rules were not read");
+        let live = rules.map_or(Err(&unread), Result::as_ref);
+        let instance = seen.instances.get(id);
+        let family = instance.map_or_else(Family::default, |i| i.address_type.client_family());
+        let desired = wanted.map(|wanted| {
+            if wanted.mode == Mode::Additive
+                && let (Some(instance), Ok(live)) = (instance, live)
+            {
+                return additive_firewall(instance, wanted, live);
+            }
+            DocumentFirewall::of_rules(&wanted.rules, family)
+        });
+        let still_open = match (wanted, instance, live) {
+            (Some(wanted), Some(instance), Ok(live)) => {
+                plan_instance(instance, wanted, live, Options::default()).still_open
+            }
+            _ => Vec::new(),
+        };
+        Explanation {
+            id,
+            from: self.source,
+            to: self.port.as_deref(),
+            asked: self.access(live.ok(), desired.as_ref(), family),
+            live: live
+                .map(|live| DocumentFirewall::of_live(live, family))
+                .map_err(Clone::clone),
+            desired,
+            undecided,
+            still_open,
+            mode: wanted.map(|wanted| wanted.mode),
+            names,
+        }
     }
 
     /// The packets of the question. `everyone` includes every alias in the live and in the declared rules.

@@ -39,7 +39,7 @@ fn render(explanation: &Explanation<'_>, most: (usize, usize)) -> String {
         code(&explanation.id.to_string())
     );
     let (live, desired) = explanation.live_and_desired();
-    match explanation.live {
+    match &explanation.live {
         Err(cause) => {
             let _ = writeln!(
                 out,
@@ -53,7 +53,7 @@ fn render(explanation: &Explanation<'_>, most: (usize, usize)) -> String {
             lines(&mut out, explanation, side, "rule", most);
         }
     }
-    match explanation.desired {
+    match &explanation.desired {
         None => out.push_str("- desired: **not in the configuration**\n"),
         Some(side) => {
             let words = desired.map_or("", |allowed| allowed.text());

@@ -34,7 +34,7 @@ pub(crate) fn explanations(answers: &Answers<'_>) -> String {
     // In the order of the text, which is that of the first of each.
     let rows = groups(answers).into_iter().flatten().map(|one| {
         let (live, desired) = one.live_and_desired();
-        let none = match one.undecided {
+        let none = match &one.undecided {
             Some(cause) => format!("not known: {cause}"),
             None => "not in the configuration".to_owned(),
         };
