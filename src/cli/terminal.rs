@@ -77,6 +77,6 @@ fn read_line_blocking() -> io::Result<Option<String>> {
 #[cfg(not(unix))]
 fn read_line_blocking() -> io::Result<Option<String>> {
     let mut line = String::new();
-    let bytes = io::stdin().read_line_blocking(&mut line)?;
+    let bytes = io::stdin().read_line(&mut line)?;
     Ok((bytes > 0).then(|| line.trim_end_matches(['\r', '\n']).to_owned()))
 }
