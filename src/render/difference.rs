@@ -152,6 +152,12 @@ pub(super) fn one_sentence(blocks: &[Block<'_>], equal: usize) -> Option<String>
     }
 }
 
+/// The existing instances that this document does not declare.
+pub(super) fn undeclared_on(all: &[Compared], which: ComparedDocument) -> Vec<&ComparisonSubject> {
+    let undeclared = all.iter().filter(|c| c.undeclared == Some(which));
+    undeclared.map(|compared| &compared.subject).collect()
+}
+
 /// The existing instances that one of the documents does not declare, so that it closes nothing on them.
 fn undeclared(all: &[Compared]) -> String {
     let mut text = String::new();
@@ -159,9 +165,7 @@ fn undeclared(all: &[Compared]) -> String {
         (ComparedDocument::Old, ""),
         (ComparedDocument::New, ", so what is live there stays"),
     ] {
-        let undeclared = all.iter().filter(|c| c.undeclared == Some(which));
-        let subjects: Vec<&ComparisonSubject> =
-            undeclared.map(|compared| &compared.subject).collect();
+        let subjects = undeclared_on(all, which);
         if subjects.is_empty() {
             continue;
         }
@@ -381,7 +385,7 @@ fn sentence(block: &Block<'_>, equal: usize) -> String {
     let mut parts = Vec::new();
     for effect in [Effect::Opens, Effect::Closes] {
         let mut clauses = block.clauses.iter().filter(|c| c.effect == effect);
-        parts.extend(clauses.clone().map(Clause::words));
+        parts.extend(clauses.clone().map(Clause::text));
         // All of them have this cause, or none has one.
         if let Some([cause]) = clauses.next_back().map(|clause| &clause.causes[..])
             && let Some(part) = parts.last_mut()
@@ -404,7 +408,7 @@ fn sentence(block: &Block<'_>, equal: usize) -> String {
 }
 
 impl Clause {
-    fn words(&self) -> String {
+    fn text(&self) -> String {
         let one = matches!(&self.ports[..], [what] if !what.ends_with("protocols") && !what.contains(", "));
         let verb = match (self.effect, one) {
             (Effect::Opens, true) => "opens",

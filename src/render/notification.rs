@@ -57,9 +57,9 @@ pub(crate) fn message(run: &Run<'_>, exit_code: u8) -> Message {
     });
     let shard = run.metadata.and_then(|metadata| metadata.shard);
     let shard = shard.map(|shard| shard.to_string());
-
+    let text = message_text(run, exit_code, shard.as_deref(), &differing, writes);
     let body = Body {
-        text: escape_for_chat(&words(run, exit_code, shard.as_deref(), &differing, writes)),
+        text: escape_for_chat(&text),
         verb: run.verb,
         exit_code,
         shard,
@@ -72,7 +72,7 @@ pub(crate) fn message(run: &Run<'_>, exit_code: u8) -> Message {
     }
 }
 
-fn words(
+fn message_text(
     run: &Run<'_>,
     exit_code: u8,
     shard: Option<&str>,

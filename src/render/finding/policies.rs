@@ -9,6 +9,7 @@ use crate::exposure::{ComparisonSubject, Diff, Exposed, Line};
 use crate::model::{Origin, PolicySeverity};
 use crate::policy::{Occurrence, Subject, Violation, ViolationKind};
 use crate::render::formats::{sanitize, truncate_list};
+use crate::render::group::group_by_key;
 
 /// Instances that a message names; the machine-readable reports have all of them.
 const NAMED: usize = 8;
@@ -69,19 +70,13 @@ impl BrokenPolicy<'_> {
 
 /// The same by policy, in the order of the run.
 pub(in crate::render) fn broken_policies(violations: &[Violation]) -> Vec<BrokenPolicy<'_>> {
-    let mut all: Vec<BrokenPolicy<'_>> = Vec::new();
-    for mistake in group_violations(violations) {
-        let violation = mistake.violation;
-        let same = |broken: &&mut BrokenPolicy<'_>| broken.violation.policy == violation.policy;
-        match all.iter_mut().find(same) {
-            Some(broken) => broken.mistakes.push(mistake),
-            None => all.push(BrokenPolicy {
-                violation,
-                mistakes: vec![mistake],
-            }),
-        }
-    }
-    all
+    let mistakes = group_violations(violations).into_iter();
+    let by_policy = group_by_key(mistakes.map(|one| (one.violation.policy.as_str(), one)));
+    let broken = by_policy.into_iter().map(|(_, mistakes)| BrokenPolicy {
+        violation: mistakes[0].violation,
+        mistakes,
+    });
+    broken.collect()
 }
 
 /// A finding for each mistake.

@@ -11,7 +11,7 @@ use super::escape::prose;
 use super::{Detail, NAMED, SHORTENED, first_that_fits, fits, folded, write_findings};
 use crate::exposure::{ComparedDocument, ComparisonSubject};
 use crate::render::access::{Part, is_everyone, of_comparison, subjects};
-use crate::render::difference::{Comparison, blocks, one_sentence, summary};
+use crate::render::difference::{Comparison, blocks, one_sentence, summary, undeclared_on};
 use crate::render::formats::count;
 use crate::render::json::Severity;
 
@@ -95,11 +95,8 @@ fn write_rest(out: &mut String, comparison: &Comparison<'_>) {
         folded(out, &title, &format!("{}\n", names(&equal, false)));
     }
     for which in [ComparedDocument::Old, ComparedDocument::New] {
-        let undeclared = comparison
-            .all
-            .iter()
-            .filter(|c| c.undeclared == Some(which));
-        let undeclared: Vec<ComparisonSubject> = undeclared.map(|c| c.subject.clone()).collect();
+        let undeclared = undeclared_on(comparison.all, which).into_iter().cloned();
+        let undeclared: Vec<ComparisonSubject> = undeclared.collect();
         if !undeclared.is_empty() {
             let title = format!(
                 "Not declared on the {} side: {}",

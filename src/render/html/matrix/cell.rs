@@ -24,7 +24,7 @@ pub(super) fn cell(row: &Row<'_>, kept: &[Exposed], column: &Column, labels: Dif
     let entries: Vec<ServiceEntry<'_>> = entries.filter(|entry| !entry.is_empty()).collect();
     let is_one = column.services.len() == 1;
     let against = entries.iter().any(|entry| !entry.against.is_empty());
-    let title = |entry: &ServiceEntry<'_>| match (entry.before.words(), entry.after.words()) {
+    let title = |entry: &ServiceEntry<'_>| match (entry.before.text(), entry.after.text()) {
         (same, other) if same == other => same,
         (before, after) => format!(
             "{}: {before}; {}: {after}",
@@ -196,7 +196,7 @@ impl CellReach {
         self.certain != self.possible
     }
 
-    fn words(&self) -> String {
+    fn text(&self) -> String {
         let surely = format_sources(&self.certain.to_sources(self.family));
         if !self.is_doubtful() {
             return surely;
