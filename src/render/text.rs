@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style};
 
 use block::blocks;
-pub(super) use block::severity;
+pub(super) use block::{calls_text, severity};
 pub(super) use change::missing_from;
 pub(crate) use policy::violations;
 pub(super) use report::outcome;

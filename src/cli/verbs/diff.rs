@@ -104,26 +104,16 @@ impl DiffResult {
         };
         let notes = run.metadata.environment.clone();
         let outputs = render::github::comparison_outputs(&comparison);
-        show_answer(
-            output,
-            run,
-            self.exit,
-            &outputs,
-            &|format, _| match format {
-                Format::Text => Some(text()),
-                Format::Json => Some(json::comparison(&self.all, &self.grants)),
-                Format::Markdown => Some(render::markdown::difference(&comparison)),
-                Format::Github => {
-                    Some(text() + &render::github::comparison_annotations(&comparison))
-                }
-                Format::Html => Some(render::html::difference(
-                    &comparison,
-                    &known_service,
-                    &notes,
-                )),
-                Format::Sarif | Format::Codequality | Format::Prometheus => None,
-            },
-        )
+        let page = || render::html::difference(&comparison, &known_service, &notes);
+        let exit = self.exit;
+        show_answer(output, run, exit, &outputs, &|format, _| match format {
+            Format::Text => Some(text()),
+            Format::Json => Some(json::comparison(&self.all, &self.grants)),
+            Format::Markdown => Some(render::markdown::difference(&comparison)),
+            Format::Github => Some(text() + &render::github::comparison_annotations(&comparison)),
+            Format::Html => Some(page()),
+            Format::Sarif | Format::Codequality | Format::Prometheus => None,
+        })
     }
 }
 

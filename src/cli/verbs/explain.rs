@@ -53,19 +53,14 @@ pub(super) async fn run(
     output: &Output,
 ) -> Result<Exit, RunError> {
     let answer = interruptible(explain(args, run)).await?;
-    let outputs = format!("exit-code={}\n", answer.exit.code());
-    show_answer(
-        output,
-        run,
-        answer.exit,
-        &outputs,
-        &|format, _| match format {
-            Format::Text | Format::Github => Some(answer.text.clone()),
-            Format::Json => Some(answer.json.clone()),
-            Format::Markdown => Some(answer.markdown.clone()),
-            Format::Sarif | Format::Codequality | Format::Html | Format::Prometheus => None,
-        },
-    )
+    let exit = answer.exit;
+    let outputs = format!("exit-code={}\n", exit.code());
+    show_answer(output, run, exit, &outputs, &|format, _| match format {
+        Format::Text | Format::Github => Some(answer.text.clone()),
+        Format::Json => Some(answer.json.clone()),
+        Format::Markdown => Some(answer.markdown.clone()),
+        Format::Sarif | Format::Codequality | Format::Html | Format::Prometheus => None,
+    })
 }
 
 struct ExplainResult {

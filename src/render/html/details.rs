@@ -10,11 +10,11 @@ use super::matrix::Row;
 use super::{DiffLabels, all_names, code, joined, prose};
 use crate::exposure::{ComparisonSubject, Exposed};
 use crate::model::{InstanceId, Key, LiveFirewall, Note};
-use crate::plan::{Call, Cause, CauseKind, Change, InstancePlan, InstanceResult, Plan, Verdict};
+use crate::plan::{Cause, CauseKind, Change, InstancePlan, InstanceResult, Plan, Verdict};
 use crate::policy::Subject;
 use crate::render::formats::{count, format_key, format_last_day, sanitize, source_words};
 use crate::render::json::Run;
-use crate::render::text::{group_notes, missing_from};
+use crate::render::text::{calls_text, group_notes, missing_from};
 
 /// A row for each instance of a plan.
 pub(super) fn rows<'a>(plans: &[&'a InstancePlan], run: &Run<'a>) -> Vec<Row<'a>> {
@@ -69,11 +69,7 @@ fn state_text(plan: &InstancePlan, run: &Run<'_>) -> String {
         Verdict::InSync => "in sync",
         Verdict::Incomplete => "not fully readable",
         Verdict::Change if run.verb == "drift" => "differs",
-        Verdict::Change => {
-            let mut verbs: Vec<&str> = plan.calls.iter().map(Call::verb).collect();
-            verbs.dedup();
-            return format!("{}: {}", count(plan.calls.len(), "call"), verbs.join(", "));
-        }
+        Verdict::Change => return calls_text(&plan.calls, ""),
         Verdict::Observed => "only observed",
         Verdict::Refused { .. } => "refused",
         Verdict::StillOpen => "still open through other rules",

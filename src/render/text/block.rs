@@ -142,15 +142,7 @@ fn heading(instances: &[&InstancePlan], view: PlanView<'_>, width: usize) -> Str
 fn action_text(instance: &InstancePlan, each: &str, view: PlanView<'_>) -> String {
     let mut action = match &instance.verdict {
         Verdict::Change if view != PlanView::Plan => "differs".to_owned(),
-        Verdict::Change => {
-            let mut verbs: Vec<&str> = instance.calls.iter().map(Call::verb).collect();
-            verbs.dedup();
-            format!(
-                "{}{each}: {}",
-                count(instance.calls.len(), "call"),
-                verbs.join(", ")
-            )
-        }
+        Verdict::Change => calls_text(&instance.calls, each),
         Verdict::Observed => "differs, mode observe: never written".to_owned(),
         Verdict::Refused { .. } => "refused".to_owned(),
         Verdict::StillOpen => "still open through other rules".to_owned(),
@@ -160,6 +152,14 @@ fn action_text(instance: &InstancePlan, each: &str, view: PlanView<'_>) -> Strin
         action.push_str(" (additive)");
     }
     action
+}
+
+/// `2 calls each: open, close`.
+pub(in crate::render) fn calls_text(calls: &[Call], each: &str) -> String {
+    let mut verbs: Vec<&str> = calls.iter().map(Call::verb).collect();
+    verbs.dedup();
+    let number = count(calls.len(), "call");
+    format!("{number}{each}: {}", verbs.join(", "))
 }
 
 /// Everything about instances but their names.
