@@ -35,7 +35,7 @@ impl Signal {
 
     /// Whether a second signal ends the process at once. SIGHUP does not: the kernel and the shell both send one when a terminal
     /// is closed.
-    pub(super) fn forces_exit(self) -> bool {
+    fn forces_exit(self) -> bool {
         self != Self::HangUp
     }
 }

@@ -20,7 +20,7 @@ use crate::policy::Refusal;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Level {
+pub(super) enum Level {
     /// Stands in the way.
     Error,
     /// Asks for attention.
@@ -31,7 +31,7 @@ pub(crate) enum Level {
 
 /// A kind of finding.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Rule {
+pub(super) enum Rule {
     /// One that every run may meet.
     Code(Code),
     /// The policy of this name does not hold.
@@ -40,7 +40,7 @@ pub(crate) enum Rule {
 
 impl Rule {
     /// For programs: the code, and behind it the name of the policy, as in `PW-305/ssh-from-office`.
-    pub(crate) fn id(&self) -> Cow<'static, str> {
+    pub(super) fn id(&self) -> Cow<'static, str> {
         match self {
             Self::Code(code) => Cow::Borrowed(code.as_str()),
             Self::Policy(name) => Cow::Owned(format!("{}/{name}", Code::Policy)),
@@ -48,7 +48,7 @@ impl Rule {
     }
 
     /// For people: what it means.
-    pub(crate) fn about(&self) -> Cow<'static, str> {
+    pub(super) fn about(&self) -> Cow<'static, str> {
         match self {
             Self::Code(code) => Cow::Borrowed(code.title()),
             Self::Policy(name) => Cow::Owned(format!("The policy `{name}` does not hold")),
@@ -56,7 +56,7 @@ impl Rule {
     }
 
     /// Its code.
-    pub(crate) fn code(&self) -> Code {
+    pub(super) fn code(&self) -> Code {
         match self {
             Self::Code(code) => *code,
             Self::Policy(_) => Code::Policy,
@@ -66,7 +66,7 @@ impl Rule {
 
 /// A place in a file, both numbers from 1; a line of 0 is the file as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Location {
+pub(super) struct Location {
     /// The path as the user would name it.
     pub file: String,
     /// The line.
@@ -79,7 +79,7 @@ pub(crate) struct Location {
 
 /// One thing that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Finding {
+pub(super) struct Finding {
     /// What kind it is.
     pub rule: Rule,
     /// How bad it is.
@@ -114,7 +114,7 @@ impl Finding {
 }
 
 /// Everything of a run that is wrong or odd, the worst first, else in the order of the run.
-pub(crate) fn findings(run: &Run<'_>) -> Vec<Finding> {
+pub(super) fn findings(run: &Run<'_>) -> Vec<Finding> {
     let mut findings = findings_without_policies(run);
     findings.extend(policies::findings(run.violations));
     findings.sort_by_key(|finding| finding.level);
@@ -122,7 +122,7 @@ pub(crate) fn findings(run: &Run<'_>) -> Vec<Finding> {
 }
 
 /// The same without the policies that do not hold.
-pub(crate) fn findings_without_policies(run: &Run<'_>) -> Vec<Finding> {
+pub(super) fn findings_without_policies(run: &Run<'_>) -> Vec<Finding> {
     let empty = Plan::default();
     let plan = run.plan.unwrap_or(&empty);
     let refusals = run
@@ -176,7 +176,7 @@ pub(super) fn findings_without_refusals(run: &Run<'_>) -> Vec<Finding> {
 }
 
 /// A note at each line that lets somebody in who did not get in before, with all instances on which it does.
-pub(crate) fn openings(plan: &Plan) -> Vec<Finding> {
+pub(super) fn openings(plan: &Plan) -> Vec<Finding> {
     let notes = opened_lines(plan)
         .into_iter()
         .map(|((origin, what, who), on)| {
@@ -188,7 +188,7 @@ pub(crate) fn openings(plan: &Plan) -> Vec<Finding> {
 
 /// What drift is: first what live firewalls let in beyond what is declared, then, at the line that declares it, what they do
 /// not let in.
-pub(crate) fn drift(plan: &Plan) -> Vec<Finding> {
+pub(super) fn drift(plan: &Plan) -> Vec<Finding> {
     let mut extra: BTreeMap<String, Vec<&InstanceId>> = BTreeMap::new();
     for instance in &plan.instances {
         for line in instance.exposure.lines().lost {

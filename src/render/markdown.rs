@@ -34,7 +34,7 @@ use crate::exposure::Diff;
 use crate::policy::Violation;
 
 /// Characters that a comment has at most; GitHub takes 65,536.
-pub(crate) const LIMIT: usize = 60_000;
+pub(super) const LIMIT: usize = 60_000;
 
 /// The level of detail, the highest first. Each level leaves out what those before it leave out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

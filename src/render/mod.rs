@@ -11,7 +11,7 @@ pub(crate) mod diff;
 pub(crate) mod difference;
 pub(crate) mod environment;
 pub(crate) mod explanation;
-pub(crate) mod finding;
+mod finding;
 mod formats;
 pub(crate) mod github;
 pub(crate) mod grants;

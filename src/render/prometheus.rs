@@ -84,7 +84,7 @@ impl Violations {
     }
 
     /// How many there are of one severity.
-    pub(crate) fn with_severity(&self, severity: PolicySeverity) -> usize {
+    fn with_severity(&self, severity: PolicySeverity) -> usize {
         let of_it = self.0.iter().filter(|((is, _), _)| *is == severity);
         of_it.map(|(_, number)| number).sum()
     }

@@ -165,7 +165,7 @@ pub(in crate::render) fn occurrence(seen: Occurrence) -> &'static str {
 }
 
 /// An instance or a table, as messages name it.
-pub(in crate::render) fn subject_name(on: &Subject) -> String {
+fn subject_name(on: &Subject) -> String {
     match on {
         Subject::Instance(id) => instance_name(id),
         Subject::Table(table) => format!("[{}]", sanitize(table)),
