@@ -255,29 +255,37 @@ fn lines_are_edited_in_place() {
             .insert(id(name), Ok(LiveFirewall::from(&firewall)));
     }
     let (text, adopted) = adopted(CONFIG, &live);
-    let diff = similar::TextDiff::from_lines(CONFIG, &text);
-    insta::assert_snapshot!(diff.unified_diff().context_radius(1).to_string(), @r#"
-    @@ -20,2 +20,5 @@
+    let diff = crate::render::diff::file("firewall.toml", CONFIG, &text);
+    insta::assert_snapshot!(diff, @r#"
+    --- firewall.toml
+    +++ firewall.toml
+    @@ -18,20 +18,23 @@
+     rules = [ { allow = ["http", "https"], from = "anywhere" } ]
+     
      [instances.web-1]
     +rules = [
     +  { allow = "plesk", from = "anywhere" },
     +]
      use = ["base"] # and nothing else
-    @@ -25,3 +28,4 @@
+     
+     [instances.db-1] # the good one
+     rules = [
          # who may ask
     -    { allow = ["postgres", "app"], from = ["office", "192.0.2.44"], why = "data, {and} # more" }, # all of them
     +    { allow = "tcp/8080-8089", from = ["office", "192.0.2.44"], why = "data, {and} # more" },
     +    { allow = "postgres", from = ["10.0.0.0/24", "192.0.2.44"], why = "data, {and} # more" }, # all of them
          { allow = ["ping", "ssh"], from = ["admins", "anywhere"], owner = "ops" },
-    @@ -29,3 +33,2 @@
+     
          # short-lived
     -    { allow = "mysql", from = "192.0.2.44", until = 2031-12-31, why = "migration" }
      ]
-    @@ -33,3 +36,3 @@
+     
      [instances.old-1]
     -rules = [{ allow = "ssh", from = "office" }, { allow = ["icmp", "telnet"], from = "10.0.0.0/8" }]
     +rules = [{ allow = "ssh", from = "office" }, { allow = "icmp", from = "10.0.0.0/8" }]
      
+     [instances]
+     app-1 = { rules = [] }
     "#);
     let refused: Vec<String> = adopted
         .refused
