@@ -241,11 +241,12 @@ impl Adoption<'_> {
             let from = self.remaining_from(line, rest, *families);
             parts.push((self.remaining_allow(line, keys), Some(from)));
         }
-        if !self.edits.replace_rule(line.span, &parts)
+        if self.edits.replace_rule(line.span, &parts).is_none()
             && let Some(origin) = line.origin()
         {
-            let text =
-                format!("the line at {origin} is not written as `{{ ... }}`: edit it by hand");
+            let text = format!(
+                "the line at {origin} cannot be edited without changing more than it: edit it by hand"
+            );
             self.refuse(id, text);
         }
     }
@@ -318,7 +319,7 @@ impl Adoption<'_> {
             span: table.span,
             name: &table.key,
         };
-        if !self.edits.add_rules(&key, &rules) {
+        if self.edits.add_rules(&key, &rules).is_none() {
             let text = format!(
                 "its own table has a form that only a person can add to: {}",
                 rules.join(", ")

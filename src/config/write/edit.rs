@@ -1,12 +1,15 @@
 //! Edits of TOML texts.
 //!
-//! Owns the search for lists and tables in a text, and replacements that keep the rest of the text exactly. Does not know the meaning
-//! of the parts. It does not edit forms that it does not support, and returns `false` then.
+//! Owns the search for lists and tables of rules in a text, and their edits. A list is edited on its own with `toml_edit`, which
+//! keeps the comments and the layout of a list, so that the rest of the text stays exactly. Does not know the meaning of the
+//! parts. It does not edit forms that it does not support, and returns `None` then.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
+use toml_edit::{Array, InlineTable, RawString};
 
 use super::super::source::Span;
 use super::super::tree::Value;
@@ -25,12 +28,12 @@ type RulePart = (Option<Vec<String>>, Option<Vec<String>>);
 pub(super) struct Edits<'a> {
     texts: Vec<&'a str>,
     trees: Vec<DeTable<'a>>,
-    /// The replacements, by file and by the start and the end of the range.
-    replacements: BTreeMap<(usize, usize, usize), String>,
+    /// The edited lists, by file and offset.
+    lists: BTreeMap<(usize, usize), RuleList>,
+    /// The texts to insert, by file and offset.
+    insertions: BTreeMap<(usize, usize), String>,
     /// The text to add to the end of the first file.
     appended: String,
-    /// The removed elements of lists, by file and offset.
-    removed: BTreeSet<(usize, usize)>,
 }
 
 impl<'a> Edits<'a> {
@@ -43,9 +46,9 @@ impl<'a> Edits<'a> {
         Self {
             texts: texts.to_vec(),
             trees: texts.iter().map(tree).collect(),
-            replacements: BTreeMap::new(),
+            lists: BTreeMap::new(),
+            insertions: BTreeMap::new(),
             appended: String::new(),
-            removed: BTreeSet::new(),
         }
     }
 
@@ -67,104 +70,64 @@ impl<'a> Edits<'a> {
     }
 
     /// Replaces a rule by its remaining parts; without any part it is removed.
-    pub(super) fn replace_rule(&mut self, span: Span, parts: &[RulePart]) -> bool {
-        let text = self.texts[span.file()];
-        let rule = &text[span.range()];
-        let item = instances(&self.trees[span.file()])
-            .filter_map(|(_, table)| array(table.get("rules")?))
-            .flatten()
-            .find(|item| item.span() == (span.range()));
-        let Some(fields) = item.and_then(table).filter(|_| rule.starts_with('{')) else {
-            return false;
-        };
-        if parts.is_empty() {
-            let mut range = span.range();
-            match end_of_comma(text, range.end) {
-                // Comments between the elements are about the next one.
-                Some(end) if text[range.end..end].contains('\n') => {
-                    self.replace(span.file(), end - 1..end, "");
-                }
-                Some(end) => range.end = end,
-                None => {}
-            }
-            self.removed.insert((span.file(), span.start()));
-            self.replace(span.file(), extend_to_line(text, range), "");
-            return true;
-        }
-        let (Some(allow), Some(from)) = (fields.get("allow"), fields.get("from")) else {
-            return false;
-        };
-        let rules: Vec<String> = parts
-            .iter()
-            .map(|(allow_texts, from_texts)| {
-                let mut changes = [(allow, allow_texts), (from, from_texts)];
-                changes.sort_by_key(|(value, _)| std::cmp::Reverse(value.span().start));
-                let mut copy = rule.to_owned();
-                for (value, texts) in changes {
-                    if let Some(texts) = texts {
-                        let Range { start, end } = value.span();
-                        let range = start - span.start()..end - span.start();
-                        copy.replace_range(range, &one_or_list(texts));
-                    }
-                }
-                copy
-            })
-            .collect();
-        let separator = format!(",\n{}", indentation(text, span.start()));
-        self.replace(span.file(), span.range(), &rules.join(&separator));
-        true
+    pub(super) fn replace_rule(&mut self, span: Span, parts: &[RulePart]) -> Option<()> {
+        let (range, index) = instances(&self.trees[span.file()]).find_map(|(_, table)| {
+            let list = table.get("rules")?;
+            let mut rules = array(list)?.iter();
+            let index = rules.position(|rule| rule.span() == span.range())?;
+            Some((list.span(), index))
+        })?;
+        let list = self.list(span.file(), range)?;
+        let rule = list.array.get(index)?.as_inline_table()?;
+        let parts = parts.iter().map(|part| remaining_rule(rule, part));
+        let parts = parts.collect::<Option<_>>()?;
+        list.replaced.insert(index, parts);
+        Some(())
     }
 
     /// Adds rules to a table.
-    pub(super) fn add_rules(&mut self, key: &TableKey<'_>, rules: &[String]) -> bool {
+    pub(super) fn add_rules(&mut self, key: &TableKey<'_>, rules: &[String]) -> Option<()> {
         let file = key.span.file();
-        let text = self.texts[file];
-        let found = instances(&self.trees[file]).find(|(name, _)| *name == key.name);
-        let Some((_, table)) = found else {
-            return false;
-        };
-        let Some(list) = table.get("rules") else {
+        let (_, table) = instances(&self.trees[file]).find(|(name, _)| *name == key.name)?;
+        let Some(range) = table.get("rules").map(toml::Spanned::span) else {
             return self.add_list(key, rules);
         };
-        let range = list.span();
-        // Not for `[[instances.x.rules]]`, whose tables are elements too.
-        let is_inline = |item: &Value<'_>| text[item.span()].starts_with('{');
-        let Some(items) = array(list).filter(|items| items.iter().all(is_inline)) else {
-            return false;
-        };
-        let close = range.end - 1;
-        let line_start = line_start(text, close);
-        let is_alone = text[line_start..close].trim().is_empty() && line_start > range.start;
-        let indentation = match items.first() {
-            Some(first) if is_alone => indentation(text, first.span().start),
-            _ => "  ".to_owned(),
-        };
-        if let Some(Range { start, end }) = items.last().map(toml::Spanned::span)
-            && !self.removed.contains(&(file, start))
-            && end_of_comma(text, end).is_none()
-        {
-            match self.replacements.get_mut(&(file, start, end)) {
-                Some(replacement) => replacement.push(','),
-                None => self.replace(file, end..end, ","),
+        let rules = rules.iter().map(|rule| rule.parse().ok());
+        self.list(file, range)?.added = rules.collect::<Option<_>>()?;
+        Some(())
+    }
+
+    /// A list of rules to edit; `None` for `[[instances.x.rules]]`, whose tables are a list too.
+    fn list(&mut self, file: usize, range: Range<usize>) -> Option<&mut RuleList> {
+        match self.lists.entry((file, range.start)) {
+            Entry::Occupied(list) => Some(list.into_mut()),
+            Entry::Vacant(entry) => {
+                let text = self.texts[file].get(range.clone())?;
+                let newline = newline(self.texts[file]);
+                let Ok(toml_edit::Value::Array(array)) = text.parse() else {
+                    return None;
+                };
+                // Line endings that differ would not be kept.
+                if array.to_string().replace('\n', newline) != text {
+                    return None;
+                }
+                Some(entry.insert(RuleList {
+                    range,
+                    newline,
+                    array,
+                    replaced: BTreeMap::new(),
+                    added: Vec::new(),
+                }))
             }
         }
-        let lines: Vec<String> = rules
-            .iter()
-            .map(|rule| format!("{indentation}{rule},\n"))
-            .collect();
-        let lines = lines.concat();
-        if is_alone {
-            self.replace(file, line_start..line_start, &lines);
-        } else {
-            self.replace(file, close..close, &format!("\n{lines}"));
-        }
-        true
     }
 
     /// Adds a list of rules below the header of a table without one.
-    fn add_list(&mut self, key: &TableKey<'_>, rules: &[String]) -> bool {
+    fn add_list(&mut self, key: &TableKey<'_>, rules: &[String]) -> Option<()> {
         let text = self.texts[key.span.file()];
-        let start = line_start(text, key.span.start());
+        let start = text[..key.span.start()]
+            .rfind('\n')
+            .map_or(0, |newline| newline + 1);
         let line = text[start..]
             .split_inclusive('\n')
             .next()
@@ -172,14 +135,13 @@ impl<'a> Edits<'a> {
         // Only for `[instances.x]`, not for a key in a table or a part of a longer header.
         let is_header = line.trim_start().starts_with("[instances.")
             && text[key.span.end()..].trim_start().starts_with(']');
-        if !is_header {
-            return false;
-        }
-        let list = format!("rules = {}\n", super::format_list(rules));
-        let end = start + line.len();
         let newline = if line.ends_with('\n') { "" } else { "\n" };
-        self.replace(key.span.file(), end..end, &format!("{newline}{list}"));
-        true
+        is_header.then(|| {
+            self.insertions.insert(
+                (key.span.file(), start + line.len()),
+                format!("{newline}rules = {}\n", super::format_list(rules)),
+            );
+        })
     }
 
     /// Adds text to the end of the first file.
@@ -187,23 +149,25 @@ impl<'a> Edits<'a> {
         self.appended.push_str(text);
     }
 
-    fn replace(&mut self, file: usize, range: Range<usize>, text: &str) {
-        let key = (file, range.start, range.end);
-        self.replacements.entry(key).or_default().push_str(text);
-    }
-
     /// The edited texts, and the indices of those that changed.
     pub(super) fn apply(self) -> (Vec<String>, BTreeSet<usize>) {
         let mut texts: Vec<String> = self.texts.iter().map(ToString::to_string).collect();
-        for ((file, start, end), replacement) in self.replacements.iter().rev() {
-            let replacement = convert_newlines(replacement, self.texts[*file]);
-            texts[*file].replace_range(*start..*end, &replacement);
+        let insertions = self.insertions.into_iter().map(|((file, at), text)| {
+            let text = text.replace('\n', newline(self.texts[file]));
+            ((file, at), (at..at, text))
+        });
+        let lists = self.lists.into_iter();
+        let lists = lists.map(|(place, list)| (place, (list.range.clone(), list.edited())));
+        let replacements: BTreeMap<_, _> = insertions.chain(lists).collect();
+        for ((file, _), (range, text)) in replacements.into_iter().rev() {
+            texts[file].replace_range(range, &text);
         }
         if let Some(first) = texts.first_mut().filter(|_| !self.appended.is_empty()) {
-            let ends_with_newline = first.is_empty() || first.ends_with('\n');
-            let newline = if ends_with_newline { "" } else { "\n" };
-            let appended = format!("{newline}{}", self.appended);
-            first.push_str(&convert_newlines(&appended, self.texts[0]));
+            let newline = newline(self.texts[0]);
+            if !first.is_empty() && !first.ends_with('\n') {
+                first.push_str(newline);
+            }
+            first.push_str(&self.appended.replace('\n', newline));
         }
         let changed = texts.iter().zip(&self.texts).enumerate();
         let changed = changed
@@ -211,6 +175,126 @@ impl<'a> Edits<'a> {
             .map(|(index, _)| index)
             .collect();
         (texts, changed)
+    }
+}
+
+/// A list of rules and its edits.
+struct RuleList {
+    range: Range<usize>,
+    newline: &'static str,
+    array: Array,
+    /// What remains of rules, by index; of a removed rule, nothing.
+    replaced: BTreeMap<usize, Vec<toml_edit::Value>>,
+    added: Vec<toml_edit::Value>,
+}
+
+impl RuleList {
+    /// The text of the list after the edits.
+    fn edited(self) -> String {
+        let Self {
+            newline,
+            array,
+            mut replaced,
+            added,
+            ..
+        } = self;
+        let mut edited = Array::new();
+        let mut trailing = raw_text(Some(array.trailing())).to_owned();
+        let mut indentation = "\n  ".to_owned();
+        // The text before and after a removed rule.
+        let mut removed: Option<(String, String)> = None;
+        for (index, rule) in array.iter().enumerate() {
+            let (prefix, suffix) = decor(rule);
+            let (_, own_line) = split_last_line(&prefix);
+            if index == 0 && !own_line.is_empty() {
+                own_line.clone_into(&mut indentation);
+            }
+            let mut before = match removed.take() {
+                Some((before, after)) => joined(&before, &(after + &prefix)),
+                None => prefix.clone(),
+            };
+            let parts = replaced
+                .remove(&index)
+                .unwrap_or_else(|| vec![rule.clone()]);
+            if parts.is_empty() {
+                removed = Some((before, suffix));
+                continue;
+            }
+            for part in parts {
+                edited.push_formatted(part.decorated(before, ""));
+                before = String::from(if own_line.is_empty() { " " } else { own_line });
+            }
+            if let Some(last) = edited.iter_mut().last() {
+                last.decor_mut().set_suffix(suffix);
+            }
+        }
+        let mut has_comma = array.trailing_comma();
+        if let Some((before, after)) = removed {
+            trailing = joined(&before, &(after + &trailing));
+            has_comma = true;
+        } else if !has_comma && let Some(last) = edited.iter_mut().last() {
+            (_, trailing) = decor(last);
+            last.decor_mut().set_suffix("");
+        }
+        for rule in added {
+            let (before, last_line) = split_last_line(&trailing);
+            let before = format!("{before}{indentation}");
+            trailing = match last_line {
+                "" => "\n".to_owned(),
+                _ => last_line.to_owned(),
+            };
+            edited.push_formatted(rule.decorated(before, ""));
+            has_comma = true;
+        }
+        edited.set_trailing_comma(has_comma);
+        edited.set_trailing(trailing);
+        edited.to_string().replace('\n', newline)
+    }
+}
+
+/// What remains of a rule.
+fn remaining_rule(rule: &InlineTable, (allow, from): &RulePart) -> Option<toml_edit::Value> {
+    let mut rest = rule.clone();
+    for (field, texts) in [("allow", allow), ("from", from)] {
+        if let Some(texts) = texts {
+            let value = rest.get_mut(field)?;
+            let new: toml_edit::Value = one_or_list(texts).parse().ok()?;
+            let (before, after) = decor(value);
+            *value = new.decorated(before, after);
+        }
+    }
+    Some(rest.into())
+}
+
+/// The white space and comments before and after a value.
+fn decor(value: &toml_edit::Value) -> (String, String) {
+    let decor = value.decor();
+    let [before, after] = [decor.prefix(), decor.suffix()].map(raw_text);
+    (before.to_owned(), after.to_owned())
+}
+
+fn raw_text(raw: Option<&RawString>) -> &str {
+    raw.and_then(RawString::as_str).unwrap_or_default()
+}
+
+/// The text between two rules after the rule between them is removed: the rest of its line goes, and its comment with it.
+fn joined(before: &str, after: &str) -> String {
+    match after.find('\n') {
+        Some(newline) => format!("{}{}", split_last_line(before).0, &after[newline..]),
+        None => before.to_owned(),
+    }
+}
+
+/// The text up to its last line, and its last line with the line break before it; two empty texts without a line break.
+fn split_last_line(text: &str) -> (&str, &str) {
+    text.rfind('\n').map_or(("", ""), |at| text.split_at(at))
+}
+
+/// The line ending of a text.
+fn newline(text: &str) -> &'static str {
+    match text.split_once('\n') {
+        Some((line, _)) if line.ends_with('\r') => "\r\n",
+        _ => "\n",
     }
 }
 
@@ -235,60 +319,4 @@ fn instances<'t, 'a>(tree: &'t DeTable<'a>) -> impl Iterator<Item = (&'t str, &'
         .into_iter()
         .flat_map(DeTable::iter)
         .filter_map(|(key, value)| Some((key.get_ref().as_ref(), table(value)?)))
-}
-
-/// The offset after the next comma, skipping white space and comments.
-fn end_of_comma(text: &str, from: usize) -> Option<usize> {
-    let mut at = from;
-    loop {
-        let rest = &text[at..];
-        at += rest.len() - rest.trim_start().len();
-        match text[at..].bytes().next()? {
-            b'#' => at += text[at..].find('\n')?,
-            b',' => return Some(at + 1),
-            _ => return None,
-        }
-    }
-}
-
-/// The range of an element of a list, extended to the whole line if nothing else is on it.
-fn extend_to_line(text: &str, element: Range<usize>) -> Range<usize> {
-    let line_start = line_start(text, element.start);
-    let after = &text[element.end..];
-    let line_end = after.find('\n').map(|at| element.end + at + 1);
-    let rest = after.split('\n').next().unwrap_or_default().trim();
-    match line_end {
-        // A comment after the element is about it.
-        Some(line_end)
-            if text[line_start..element.start].trim().is_empty()
-                && (rest.is_empty() || rest.starts_with('#')) =>
-        {
-            line_start..line_end
-        }
-        _ => {
-            let blanks = after.len() - after.trim_start_matches([' ', '\t']).len();
-            element.start..element.end + blanks
-        }
-    }
-}
-
-/// The text with the line endings of `target`.
-fn convert_newlines(text: &str, target: &str) -> String {
-    match target.split_once('\n') {
-        Some((line, _)) if line.ends_with('\r') => text.replace("\r\n", "\n").replace('\n', "\r\n"),
-        _ => text.to_owned(),
-    }
-}
-
-/// The start of the line of an offset.
-fn line_start(text: &str, offset: usize) -> usize {
-    text[..offset].rfind('\n').map_or(0, |newline| newline + 1)
-}
-
-/// The indentation of the line of an offset.
-fn indentation(text: &str, offset: usize) -> String {
-    text[line_start(text, offset)..offset]
-        .chars()
-        .take_while(|c| matches!(c, ' ' | '\t'))
-        .collect()
 }

@@ -311,3 +311,31 @@ fn adopt_finds_quoted_tables() {
     let rules = "# mine\nrules = [\n  { allow = \"ssh\", from = \"anywhere\" },\n]\n";
     assert_eq!(edited, text.replace("# mine\n", rules));
 }
+
+#[test]
+fn adopt_refuses_lists_with_mixed_line_endings() {
+    let list = "rules = [\r\n  { allow = \"ssh\", from = \"anywhere\" },\n]\n";
+    let text =
+        format!("version = 1\n[defaults]\nregion = \"eu-central-1\"\n[instances.web-1]\n{list}");
+    let mut live = fleet(&AddressType::Dualstack);
+    live.instances.retain(|id, _| id.name == "web-1");
+    live.firewalls
+        .insert(id("web-1"), Ok(LiveFirewall::from(&Firewall::new())));
+    let (edited, adopted) = adopted(&text, &live);
+    assert_eq!(edited, text);
+    let refused: Vec<&str> = adopted
+        .refused
+        .iter()
+        .map(|(_, why)| why.as_str())
+        .collect();
+    assert_eq!(
+        refused,
+        [
+            "the line at firewall.toml:6 cannot be edited without changing more than it: edit it by hand"
+        ]
+    );
+    // With one line ending, the rule is removed.
+    let text = text.replace("\r\n", "\n").replace('\n', "\r\n");
+    let (edited, _) = self::adopted(&text, &live);
+    assert!(edited.ends_with("rules = [\r\n]\r\n"), "{edited:?}");
+}
