@@ -4,7 +4,7 @@
 //! not** know how the rules were read.
 
 use crate::exposure;
-use crate::model::{Family, Firewall, LiveFirewall, Sources};
+use crate::model::{Family, Firewall, LiveFirewall};
 use crate::plan::{Call, undo};
 
 /// The rules after a call. Calls of a plan have the same result under every reading of the service's behaviour.
@@ -45,13 +45,10 @@ pub(super) fn is_key_as_planned(
     to: &Firewall,
     family: Family,
 ) -> bool {
-    let none = Sources::new();
     match call {
-        Call::Open { key, .. } | Call::Close { key, .. } => exposure::means_same(
-            live.get(*key).unwrap_or(&none),
-            to.get(*key).unwrap_or(&none),
-            family,
-        ),
+        Call::Open { key, .. } | Call::Close { key, .. } => {
+            exposure::means_same(&live.sources(*key), &to.sources(*key), family)
+        }
         Call::Put { .. } => true,
     }
 }

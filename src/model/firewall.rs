@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Key, Sources};
+use super::{Key, Rule, Sources};
 
 /// The most (rule, source) pairs of one family that an instance firewall can have (user guide, "Instance firewalls").
 pub const MAX_SOURCES_PER_FAMILY: usize = 60;
@@ -138,9 +138,14 @@ impl Firewall {
         }
     }
 
-    /// The sources of a key.
+    /// The sources of a key, if it has a rule.
     pub fn get(&self, key: Key) -> Option<&Sources> {
         self.rules.get(&key)
+    }
+
+    /// The sources of a key; empty if it has no rule.
+    pub fn sources(&self, key: Key) -> Sources {
+        self.get(key).cloned().unwrap_or_default()
     }
 
     /// Rules in order of their keys.
@@ -180,6 +185,13 @@ impl<'a> IntoIterator for &'a Firewall {
 
     fn into_iter(self) -> Self::IntoIter {
         self.rules.iter()
+    }
+}
+
+impl<'a> FromIterator<&'a Rule> for Firewall {
+    fn from_iter<I: IntoIterator<Item = &'a Rule>>(rules: I) -> Self {
+        let rules = rules.into_iter();
+        rules.map(|rule| (rule.key, rule.sources.clone())).collect()
     }
 }
 

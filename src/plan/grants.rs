@@ -24,40 +24,21 @@ pub fn plan_grants(
     close: &[Rule],
 ) -> InstancePlan {
     let family = instance.address_type.client_family();
-    let kept: Firewall = declared
-        .iter()
-        .chain(open)
-        .map(|rule| (rule.key, rule.sources.clone()))
-        .collect();
+    let kept: Firewall = declared.iter().chain(open).collect();
     let mut target = live.firewall().clone();
     for rule in close {
-        let Some(now) = target.get(rule.key) else {
-            continue;
-        };
-        let closing = match kept.get(rule.key) {
-            Some(others) => rule.sources.without(others),
-            None => rule.sources.clone(),
-        };
-        let rest = now.without(&closing);
-        target.set(rule.key, rest);
+        let closing = rule.sources.without(&kept.sources(rule.key));
+        target.set(rule.key, target.sources(rule.key).without(&closing));
     }
     for rule in open {
-        let new = match target.get(rule.key) {
-            None => rule.sources.clone(),
-            Some(now) => exposure::uncovered(&rule.sources, now, family),
-        };
-        target.add(rule.key, &new);
+        let now = target.sources(rule.key);
+        target.add(rule.key, &exposure::uncovered(&rule.sources, &now, family));
     }
     let causes = |key: Key| -> Vec<Cause> {
-        let causes_of = |rules: &[Rule], kind: CauseKind| -> Vec<Cause> {
-            let rules = rules.iter().filter(|rule| rule.key == key);
-            rules.map(|rule| Cause::of_rule(kind, rule)).collect()
-        };
-        [
-            causes_of(open, CauseKind::Declared),
-            causes_of(close, CauseKind::Expired),
-        ]
-        .concat()
+        let open = open.iter().map(|rule| (CauseKind::Declared, rule));
+        let close = close.iter().map(|rule| (CauseKind::Expired, rule));
+        let all = open.chain(close).filter(|(_, rule)| rule.key == key);
+        all.map(|(kind, rule)| Cause::of_rule(kind, rule)).collect()
     };
     surgical::plan(&SurgicalChange {
         instance,

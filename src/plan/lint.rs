@@ -15,7 +15,7 @@ use std::fmt;
 
 use super::{Call, Change, ChangeKind, InstancePlan, Plan, StillOpen, Verdict};
 use crate::exposure::{self, Diff, Doubtful, Effective, Reach};
-use crate::model::{Counts, Firewall, InstanceId, Key, MAX_SOURCES_PER_FAMILY, Mode, Sources};
+use crate::model::{Counts, Firewall, InstanceId, Key, MAX_SOURCES_PER_FAMILY, Mode};
 use service::READINGS;
 
 pub use service::Uncertainty;
@@ -244,12 +244,10 @@ fn is_still_open_correct(plan: &InstancePlan) -> bool {
 /// the sources before and after.
 fn are_changes_complete(plan: &InstancePlan) -> bool {
     let (before, after) = (plan.before.firewall(), &plan.after);
-    let none = Sources::new();
-    let sources = |firewall: &Firewall, key: Key| firewall.get(key).unwrap_or(&none).clone();
     let keys: BTreeSet<Key> = before.keys().chain(after.keys()).collect();
     let differing = keys
         .into_iter()
-        .map(|key| (key, sources(before, key), sources(after, key)))
+        .map(|key| (key, before.sources(key), after.sources(key)))
         .filter(|(_, before, after)| {
             if plan.strict_spelling {
                 before != after

@@ -144,8 +144,7 @@ pub(super) fn list_changes(
     causes: &dyn Fn(Key) -> Vec<Cause>,
 ) -> Vec<Change> {
     let change = |key: Key| {
-        let of = |firewall: &Firewall| firewall.get(key).cloned().unwrap_or_default();
-        let (before, after) = (of(now), of(target));
+        let (before, after) = (now.sources(key), target.sources(key));
         let same = before == after || (!strict && exposure::means_same(&before, &after, family));
         (!same).then(|| Change {
             action: ChangeKind::of(&before, &after, family),

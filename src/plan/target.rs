@@ -30,11 +30,7 @@ pub(super) fn compute_target(
     strategy: Strategy,
     family: Family,
 ) -> Target {
-    let declared: Firewall = desired
-        .rules
-        .iter()
-        .map(|rule| (rule.key, rule.sources.clone()))
-        .collect();
+    let declared: Firewall = desired.rules.iter().collect();
     match desired.mode {
         Mode::Authoritative | Mode::Observe => Target {
             firewall: declared,
@@ -62,36 +58,25 @@ fn change_by_key(
 ) -> Firewall {
     let mut target = live.clone();
     for absent in &desired.absent {
-        let Some(now) = target.get(absent.key) else {
-            continue;
-        };
         let left = match &absent.sources {
             None => Sources::new(),
-            Some(sources) => exposure::subtract(now, sources, family),
+            Some(sources) => exposure::subtract(&target.sources(absent.key), sources, family),
         };
         target.set(absent.key, left);
     }
     for rule in &desired.expired {
-        let Some(now) = target.get(rule.key) else {
-            continue;
-        };
-        let closing = match declared.get(rule.key) {
-            None => rule.sources.clone(),
-            Some(still) => exposure::subtract(&rule.sources, still, family),
-        };
+        let now = target.sources(rule.key);
+        let closing = exposure::subtract(&rule.sources, &declared.sources(rule.key), family);
         let left = if rule.declared.origin.tag().is_some() {
             // A lease opened exactly these networks, so a wider network is not from the lease.
             now.without(&closing)
         } else {
-            exposure::subtract(now, &closing, family)
+            exposure::subtract(&now, &closing, family)
         };
         target.set(rule.key, left);
     }
     for (key, sources) in declared {
-        let new = match target.get(*key) {
-            None => sources.clone(),
-            Some(now) => exposure::uncovered(sources, now, family),
-        };
+        let new = exposure::uncovered(sources, &target.sources(*key), family);
         target.add(*key, &new);
     }
     target

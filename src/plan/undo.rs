@@ -103,13 +103,9 @@ fn doubtful_differences(plan: &InstancePlan, before: &LiveFirewall) -> Vec<Strin
 
 /// The differences between the rules and the wanted rules, one fragment for each key whose sources differ in meaning.
 pub fn differences(actual: &Firewall, wanted: &Firewall, family: Family) -> Vec<String> {
-    let none = Sources::new();
     let fragment = |key: Key| {
-        let (actual, wanted) = (
-            actual.get(key).unwrap_or(&none),
-            wanted.get(key).unwrap_or(&none),
-        );
-        if exposure::means_same(actual, wanted, family) {
+        let (actual, wanted) = (actual.sources(key), wanted.sources(key));
+        if exposure::means_same(&actual, &wanted, family) {
             return None;
         }
         Some(match (actual.is_empty(), wanted.is_empty()) {
@@ -137,18 +133,12 @@ impl OwnChanges {
             opened: Firewall::new(),
             closed: Firewall::new(),
         };
-        let none = Sources::new();
         for Step { before, after } in steps {
             for key in keys(before, after) {
-                let (before, after) = (
-                    before.get(key).unwrap_or(&none),
-                    after.get(key).unwrap_or(&none),
-                );
-                let sources = |firewall: &Firewall| firewall.get(key).unwrap_or(&none).clone();
-                let (opened, closed) = (sources(&own.opened), sources(&own.closed));
+                let (before, after) = (before.sources(key), after.sources(key));
                 let minus = |one: &Sources, other: &Sources| exposure::subtract(one, other, family);
-                let opens = minus(&minus(after, before), &closed);
-                let closes = minus(&minus(before, after), &opened);
+                let opens = minus(&minus(&after, &before), &own.closed.sources(key));
+                let closes = minus(&minus(&before, &after), &own.opened.sources(key));
                 own.opened.add(key, &opens);
                 own.closed.add(key, &closes);
             }
@@ -159,16 +149,12 @@ impl OwnChanges {
     /// The live rules without the sources that were opened and with those that were closed.
     fn undo(&self, live: &Firewall, first_rules: &Firewall, family: Family) -> Firewall {
         let mut target = live.clone();
-        let none = Sources::new();
         for key in keys(&self.opened, &self.closed) {
-            let sources = |firewall: &Firewall| firewall.get(key).unwrap_or(&none).clone();
-            let now = sources(live);
-            let mut wanted = exposure::subtract(&now, &sources(&self.opened), family);
-            wanted.extend(&sources(&self.closed));
-            target.set(
-                key,
-                keep_spelling(&wanted, &now, &sources(first_rules), family),
-            );
+            let now = live.sources(key);
+            let mut wanted = exposure::subtract(&now, &self.opened.sources(key), family);
+            wanted.extend(&self.closed.sources(key));
+            let spelled = keep_spelling(&wanted, &now, &first_rules.sources(key), family);
+            target.set(key, spelled);
         }
         target
     }

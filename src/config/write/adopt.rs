@@ -111,12 +111,10 @@ impl Adoption<'_> {
         }
         let mut tables = self.config.linked.instances.iter();
         let table = tables.find(|table| table.id.matches(id));
-        let none = Sources::new();
         let shared = self.shared_access(instance, table.map(|table| &table.settings));
         for key in keys {
             for (access, origin) in &shared {
-                let declared = access.get(*key).unwrap_or(&none);
-                let gone = declared.without(live.get(*key).unwrap_or(&none));
+                let gone = access.sources(*key).without(&live.sources(*key));
                 if !gone.is_empty() {
                     let text = format!(
                         "{key} from {gone} is not live, but is declared at {origin}, which is not the instance's own line"
@@ -138,8 +136,7 @@ impl Adoption<'_> {
         }
         let mut missing = Firewall::new();
         for key in keys.iter().filter(|_| !is_additive) {
-            let live = live.get(*key).unwrap_or(&none);
-            let mut new = live.without(declared.get(*key).unwrap_or(&none));
+            let mut new = live.sources(*key).without(&declared.sources(*key));
             for rule in desired.expired.iter().filter(|rule| rule.key == *key) {
                 let expired = common(&new, &rule.sources);
                 if !expired.is_empty() {
@@ -210,10 +207,10 @@ impl Adoption<'_> {
         let mut narrowed: BTreeMap<(Sources, Families), BTreeSet<Key>> = BTreeMap::new();
         let mut is_same = true;
         for (key, sources) in access {
-            let rest = match live.get(*key) {
-                _ if !keys.contains(key) => sources.clone(),
-                Some(live) => common(sources, live),
-                None => Sources::new(),
+            let rest = if keys.contains(key) {
+                common(sources, &live.sources(*key))
+            } else {
+                sources.clone()
             };
             if rest == *sources {
                 unchanged.insert(*key);

@@ -63,7 +63,7 @@ impl Reading {
         let (Call::Open { key, .. } | Call::Close { key, .. }) = call else {
             return None;
         };
-        let now = state.get(*key).cloned().unwrap_or_default();
+        let now = state.sources(*key);
         let mut then: Firewall = [(*key, now.clone())].into_iter().collect();
         self.run(&mut then, call);
         let then = then.remove(*key).unwrap_or_default();

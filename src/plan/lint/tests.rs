@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::model::arbitrary::Universe;
-use crate::model::{Declaration, Family, LiveFirewall, PortState, Protocol};
+use crate::model::{Declaration, Family, LiveFirewall, PortState, Protocol, Sources};
 use crate::plan::arbitrary::{desired_instance, instance, plans};
 use crate::plan::{Options, plan_instance};
 
