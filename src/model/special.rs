@@ -5,9 +5,9 @@
 //! (192.0.2.0/24, 198.51.100.0/24, 203.0.113.0/24, `2001:db8::/32`, `3fff::/20`), so that examples work, and networks for which
 //! the registry says neither yes nor no (6to4, Teredo). Does not decide what follows.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::LazyLock;
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::IpNet;
 
 /// A network that is not globally reachable, except for the parts of it that are in [`GLOBALLY_REACHABLE`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,115 +20,71 @@ pub struct Special {
     pub rfc: &'static str,
 }
 
-const fn v4(address: [u8; 4], length: u8) -> IpNet {
-    let [a, b, c, d] = address;
-    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), length))
-}
-
-const fn v6(address: [u16; 8], length: u8) -> IpNet {
-    let a = address;
-    let address = Ipv6Addr::new(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]);
-    IpNet::V6(Ipv6Net::new_assert(address, length))
-}
-
-const fn special(net: IpNet, purpose: &'static str, rfc: &'static str) -> Special {
-    Special { net, purpose, rfc }
-}
-
 /// The table. A narrower network comes before a wider one that contains it.
-pub const SPECIAL_PURPOSE: &[Special] = &[
-    special(
-        v4([0, 0, 0, 0], 8),
-        "unspecified (\"this network\")",
-        "RFC 791",
-    ),
-    special(v4([10, 0, 0, 0], 8), "private", "RFC 1918"),
-    special(
-        v4([100, 64, 0, 0], 10),
-        "shared behind carrier-grade NAT",
-        "RFC 6598",
-    ),
-    special(v4([127, 0, 0, 0], 8), "loopback", "RFC 1122"),
-    special(v4([169, 254, 0, 0], 16), "link-local", "RFC 3927"),
-    special(v4([172, 16, 0, 0], 12), "private", "RFC 1918"),
-    special(
-        v4([192, 0, 0, 0], 24),
-        "for protocol assignments",
-        "RFC 6890",
-    ),
-    special(v4([192, 168, 0, 0], 16), "private", "RFC 1918"),
-    special(v4([198, 18, 0, 0], 15), "for benchmarks", "RFC 2544"),
-    special(v4([224, 0, 0, 0], 4), "multicast", "RFC 1112"),
-    special(v4([240, 0, 0, 0], 4), "reserved", "RFC 1112"),
-    special(v6([0, 0, 0, 0, 0, 0, 0, 0], 128), "unspecified", "RFC 4291"),
-    special(v6([0, 0, 0, 0, 0, 0, 0, 1], 128), "loopback", "RFC 4291"),
-    special(
-        v6([0, 0, 0, 0, 0, 0xffff, 0, 0], 96),
-        "IPv4-mapped",
-        "RFC 4291",
-    ),
-    special(
-        v6([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48),
-        "for local translation",
-        "RFC 8215",
-    ),
-    special(
-        v6([0x100, 0, 0, 0, 0, 0, 0, 0], 64),
-        "discard-only",
-        "RFC 6666",
-    ),
-    special(v6([0x100, 0, 0, 1, 0, 0, 0, 0], 64), "a dummy", "RFC 9780"),
-    special(
-        v6([0x2001, 2, 0, 0, 0, 0, 0, 0], 48),
-        "for benchmarks",
-        "RFC 5180",
-    ),
-    special(
-        v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 23),
-        "for protocol assignments",
-        "RFC 2928",
-    ),
-    special(
-        v6([0x5f00, 0, 0, 0, 0, 0, 0, 0], 16),
-        "a segment routing identifier",
-        "RFC 9602",
-    ),
-    special(
-        v6([0xfc00, 0, 0, 0, 0, 0, 0, 0], 7),
-        "unique local",
-        "RFC 4193",
-    ),
-    special(
-        v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10),
-        "link-local",
-        "RFC 4291",
-    ),
-    special(
-        v6([0xff00, 0, 0, 0, 0, 0, 0, 0], 8),
-        "multicast",
-        "RFC 4291",
-    ),
-];
+pub static SPECIAL_PURPOSE: LazyLock<Vec<Special>> = LazyLock::new(|| {
+    let table = [
+        ("0.0.0.0/8", "unspecified (\"this network\")", "RFC 791"),
+        ("10.0.0.0/8", "private", "RFC 1918"),
+        (
+            "100.64.0.0/10",
+            "shared behind carrier-grade NAT",
+            "RFC 6598",
+        ),
+        ("127.0.0.0/8", "loopback", "RFC 1122"),
+        ("169.254.0.0/16", "link-local", "RFC 3927"),
+        ("172.16.0.0/12", "private", "RFC 1918"),
+        ("192.0.0.0/24", "for protocol assignments", "RFC 6890"),
+        ("192.168.0.0/16", "private", "RFC 1918"),
+        ("198.18.0.0/15", "for benchmarks", "RFC 2544"),
+        ("224.0.0.0/4", "multicast", "RFC 1112"),
+        ("240.0.0.0/4", "reserved", "RFC 1112"),
+        ("::/128", "unspecified", "RFC 4291"),
+        ("::1/128", "loopback", "RFC 4291"),
+        ("::ffff:0:0/96", "IPv4-mapped", "RFC 4291"),
+        ("64:ff9b:1::/48", "for local translation", "RFC 8215"),
+        ("100::/64", "discard-only", "RFC 6666"),
+        ("100:0:0:1::/64", "a dummy", "RFC 9780"),
+        ("2001:2::/48", "for benchmarks", "RFC 5180"),
+        ("2001::/23", "for protocol assignments", "RFC 2928"),
+        ("5f00::/16", "a segment routing identifier", "RFC 9602"),
+        ("fc00::/7", "unique local", "RFC 4193"),
+        ("fe80::/10", "link-local", "RFC 4291"),
+        ("ff00::/8", "multicast", "RFC 4291"),
+    ];
+    let special = |(net, purpose, rfc)| Special {
+        net: network(net),
+        purpose,
+        rfc,
+    };
+    table.map(special).to_vec()
+});
 
 /// The exceptions from [`SPECIAL_PURPOSE`]: networks that are globally reachable, or for which the registries do not say.
-pub const GLOBALLY_REACHABLE: &[IpNet] = &[
-    // Port Control Protocol and TURN anycast.
-    v4([192, 0, 0, 9], 32),
-    v4([192, 0, 0, 10], 32),
-    // Teredo.
-    v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 32),
-    // Port Control Protocol, TURN and DNS-SD anycast.
-    v6([0x2001, 1, 0, 0, 0, 0, 0, 1], 128),
-    v6([0x2001, 1, 0, 0, 0, 0, 0, 2], 128),
-    v6([0x2001, 1, 0, 0, 0, 0, 0, 3], 128),
-    // AMT and AS112.
-    v6([0x2001, 3, 0, 0, 0, 0, 0, 0], 32),
-    v6([0x2001, 4, 0x112, 0, 0, 0, 0, 0], 48),
-    // ORCHID, ORCHIDv2 and DRIP.
-    v6([0x2001, 0x10, 0, 0, 0, 0, 0, 0], 28),
-    v6([0x2001, 0x20, 0, 0, 0, 0, 0, 0], 28),
-    v6([0x2001, 0x30, 0, 0, 0, 0, 0, 0], 28),
-];
+pub static GLOBALLY_REACHABLE: LazyLock<Vec<IpNet>> = LazyLock::new(|| {
+    let table = [
+        // Port Control Protocol and TURN anycast.
+        "192.0.0.9/32",
+        "192.0.0.10/32",
+        // Teredo.
+        "2001::/32",
+        // Port Control Protocol, TURN and DNS-SD anycast.
+        "2001:1::1/128",
+        "2001:1::2/128",
+        "2001:1::3/128",
+        // AMT and AS112.
+        "2001:3::/32",
+        "2001:4:112::/48",
+        // ORCHID, ORCHIDv2 and DRIP.
+        "2001:10::/28",
+        "2001:20::/28",
+        "2001:30::/28",
+    ];
+    table.map(network).to_vec()
+});
+
+fn network(text: &str) -> IpNet {
+    text.parse().expect("the tables have valid networks")
+}
 
 impl Special {
     /// The entry by which no address of this network is globally reachable; `None` if some address may be.
@@ -177,6 +133,8 @@ impl std::fmt::Display for Special {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
     use super::*;
 
     fn why(text: &str) -> Option<&'static str> {
@@ -318,7 +276,7 @@ mod tests {
         {
             assert_eq!(net, net.trunc());
         }
-        for net in GLOBALLY_REACHABLE {
+        for net in &*GLOBALLY_REACHABLE {
             assert!(
                 SPECIAL_PURPOSE
                     .iter()
