@@ -273,8 +273,8 @@ impl Entry {
             },
             arn: self.arn.clone(),
             tags: self.tags.clone(),
-            state: InstanceState::from_name(&self.state),
-            address_type: AddressType::from_name(&self.ip_address_type),
+            state: InstanceState::from(self.state.as_str()),
+            address_type: AddressType::from(self.ip_address_type.as_str()),
         }
     }
 }

@@ -247,7 +247,7 @@ fn example_fleet_has_one_of_each_kind() {
     let fleet = fleet();
     let kinds: BTreeSet<&str> = fleet
         .values()
-        .map(|(instance, _)| instance.address_type.name())
+        .map(|(instance, _)| instance.address_type.as_ref())
         .collect();
     assert_eq!(kinds, BTreeSet::from(["dualstack", "ipv4", "ipv6"]));
     assert!(
@@ -258,7 +258,7 @@ fn example_fleet_has_one_of_each_kind() {
     assert!(fleet.values().any(|(instance, _)| {
         instance.id.region == "eu-central-1"
             && instance.state == InstanceState::Running
-            && instance.address_type.name() == "dualstack"
+            && instance.address_type.as_ref() == "dualstack"
     }));
     for (instance, live) in fleet.values() {
         assert_eq!(instance.account(), Some("123456789012"));

@@ -23,7 +23,7 @@ pub(super) fn instance(
     rules: Option<&[PortState]>,
     tags: &Tags,
 ) -> Value {
-    let family = AddressType::from_name(&entry.ip_address_type);
+    let family = AddressType::from(entry.ip_address_type.as_str());
     let tags: Vec<Value> = tags
         .iter()
         .map(|(key, value)| json!({"key": key, "value": value}))

@@ -203,7 +203,7 @@ impl State {
     ) -> Result<(), ErrorResponse> {
         let limit = self.quirks.pending_reads;
         let entry = self.entry(context.site, index);
-        if entry.state != InstanceState::Pending.name() {
+        if entry.state != InstanceState::Pending.as_ref() {
             return Ok(());
         }
         let id = id(context.site, &entry.name);
@@ -212,7 +212,7 @@ impl State {
             history.pending_reads += 1;
             return Ok(());
         }
-        let running = InstanceState::Running.name().to_owned();
+        let running = InstanceState::Running.to_string();
         let pending = mem::replace(&mut self.entry(context.site, index).state, running);
         let change = StateChange::Inventory(&self.inventory, Cause::Event);
         (context.persist)(change).inspect_err(|_| self.entry(context.site, index).state = pending)

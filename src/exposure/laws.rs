@@ -73,7 +73,7 @@ proptest! {
         let (cells, points) = probes(&[&a]);
         let effective = Effective::of(&a, family);
         for (kind, v4, v6) in [("dualstack", true, true), ("ipv4", true, false), ("ipv6", false, true), ("new", true, true)] {
-            let here = effective.on(&AddressType::from_name(kind));
+            let here = effective.on(&AddressType::from(kind));
             for (atom, cell) in &cells {
                 let open = effective.access(*atom, *cell);
                 let expected = points.iter().map(|point| {

@@ -36,7 +36,7 @@ pub(crate) fn named(texts: &[&str]) -> Sources {
 /// The family over which the browser client reaches an instance, for every address type.
 pub(crate) fn family() -> BoxedStrategy<Family> {
     select(&["dualstack", "ipv4", "ipv6", "quantum"][..])
-        .prop_map(|name| AddressType::from_name(name).client_family())
+        .prop_map(|name| AddressType::from(name).client_family())
         .boxed()
 }
 

@@ -141,9 +141,22 @@ impl Instance {
 }
 
 /// The state of an instance. Only `running` and `stopped` are settled; in any other state a write may be rejected.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(from = "String", into = "String")]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    strum::AsRefStr,
+    strum::Display,
+    strum::EnumString,
+)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(with = "String"))]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum InstanceState {
     /// Being created.
     Pending,
@@ -154,60 +167,35 @@ pub enum InstanceState {
     /// Stopped.
     Stopped,
     /// Any other state, by its name.
+    #[serde(untagged)]
+    #[strum(default, transparent)]
     Other(String),
 }
 
 impl InstanceState {
-    /// Parses the service's name of a state.
-    pub fn from_name(name: &str) -> Self {
-        match name {
-            "pending" => Self::Pending,
-            "running" => Self::Running,
-            "stopping" => Self::Stopping,
-            "stopped" => Self::Stopped,
-            other => Self::Other(other.to_owned()),
-        }
-    }
-
-    /// The service's name of this state.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Pending => "pending",
-            Self::Running => "running",
-            Self::Stopping => "stopping",
-            Self::Stopped => "stopped",
-            Self::Other(name) => name,
-        }
-    }
-
     /// Whether the state is stable, so that the firewall can be written.
     pub fn is_settled(&self) -> bool {
         matches!(self, Self::Running | Self::Stopped)
     }
 }
 
-impl From<String> for InstanceState {
-    fn from(name: String) -> Self {
-        Self::from_name(&name)
-    }
-}
-
-impl From<InstanceState> for String {
-    fn from(state: InstanceState) -> Self {
-        state.to_string()
-    }
-}
-
-impl fmt::Display for InstanceState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
 /// The address families that an instance has (service model, `IpAddressType`).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(from = "String", into = "String")]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    strum::AsRefStr,
+    strum::Display,
+    strum::EnumString,
+)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(with = "String"))]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum AddressType {
     /// Both families.
     Dualstack,
@@ -216,30 +204,12 @@ pub enum AddressType {
     /// IPv6 only.
     Ipv6,
     /// An unknown type, treated as having both families.
+    #[serde(untagged)]
+    #[strum(default, transparent)]
     Other(String),
 }
 
 impl AddressType {
-    /// Parses the service's name of an address type.
-    pub fn from_name(name: &str) -> Self {
-        match name {
-            "dualstack" => Self::Dualstack,
-            "ipv4" => Self::Ipv4,
-            "ipv6" => Self::Ipv6,
-            other => Self::Other(other.to_owned()),
-        }
-    }
-
-    /// The service's name of this address type.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Dualstack => "dualstack",
-            Self::Ipv4 => "ipv4",
-            Self::Ipv6 => "ipv6",
-            Self::Other(name) => name,
-        }
-    }
-
     /// Whether the instance has an IPv4 address.
     pub fn has_ipv4(&self) -> bool {
         *self != Self::Ipv6
@@ -268,22 +238,4 @@ pub enum Family {
     V4,
     /// IPv6.
     V6,
-}
-
-impl From<String> for AddressType {
-    fn from(name: String) -> Self {
-        Self::from_name(&name)
-    }
-}
-
-impl From<AddressType> for String {
-    fn from(address_type: AddressType) -> Self {
-        address_type.to_string()
-    }
-}
-
-impl fmt::Display for AddressType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
 }

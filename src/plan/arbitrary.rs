@@ -108,7 +108,7 @@ pub(crate) fn instance(name: &str, address_type: &str) -> Instance {
         arn: format!("arn:aws:lightsail:eu-central-1:123456789012:Instance/{name}"),
         tags: BTreeMap::from([("role".to_owned(), "\"web\"".to_owned())]),
         state: InstanceState::Running,
-        address_type: AddressType::from_name(address_type),
+        address_type: AddressType::from(address_type),
     }
 }
 
@@ -187,7 +187,7 @@ pub(crate) fn fleet(
     (btree_map(names, case(universe), 0..5), around).prop_map(|(cases, around)| {
         let (mut desired, mut live) = (Desired::default(), Live::default());
         for (name, (case, wanted, firewall)) in cases {
-            let instance = instance(&name, case.address_type.name());
+            let instance = instance(&name, case.address_type.as_ref());
             desired.instances.insert(instance.id.clone(), wanted.into());
             live.firewalls.insert(instance.id.clone(), firewall);
             live.instances.insert(instance.id.clone(), instance);

@@ -356,7 +356,7 @@ impl Place {
         let shown = || [entries(&after.rules), after.extra.clone()].concat();
         let change = InstanceChange {
             arn: (was.arn != is.arn).then(|| is.arn.clone()),
-            state: (was.state != is.state).then(|| is.state.name().to_owned()),
+            state: (was.state != is.state).then(|| is.state.to_string()),
             ip_address_type: (was.address_type != is.address_type)
                 .then(|| is.address_type.to_string()),
             port_states: changed.then(shown),
@@ -410,7 +410,7 @@ impl Place {
         let states = states.iter().filter(|(at, _)| Some(*at) == moment);
         due.extend(states.map(|(_, state)| {
             ScriptedEvent::Change(InstanceChange {
-                state: Some(state.name().to_owned()),
+                state: Some(state.to_string()),
                 ..InstanceChange::default()
             })
         }));

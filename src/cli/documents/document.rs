@@ -105,7 +105,7 @@ pub(in crate::cli) fn live_firewalls(
 ) -> BTreeMap<InstanceId, InstanceRulesResult> {
     let entries = inventory.named(accounts).into_iter();
     let known = entries.map(|(id, entry)| {
-        let family = AddressType::from_name(&entry.ip_address_type).client_family();
+        let family = AddressType::from(entry.ip_address_type.as_str()).client_family();
         let live = known_instances::rules(entry);
         (
             id,

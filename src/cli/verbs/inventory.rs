@@ -222,8 +222,8 @@ impl Survey {
                 name: id.name.clone(),
                 arn: instance.arn.clone(),
                 tags: instance.tags.clone(),
-                state: instance.state.name().to_owned(),
-                ip_address_type: instance.address_type.name().to_owned(),
+                state: instance.state.to_string(),
+                ip_address_type: instance.address_type.to_string(),
                 port_states: rules.as_deref().ok().map(Into::into),
             });
         }

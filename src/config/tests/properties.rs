@@ -35,8 +35,8 @@ fn fleet() -> BTreeMap<InstanceId, Instance> {
             tags: tags
                 .map(|(key, value)| (key.clone(), text(value)))
                 .collect(),
-            state: InstanceState::from_name(&text(&entry["state"])),
-            address_type: AddressType::from_name(&text(&entry["ipAddressType"])),
+            state: InstanceState::from(text(&entry["state"]).as_str()),
+            address_type: AddressType::from(text(&entry["ipAddressType"]).as_str()),
         };
         (id, instance)
     };

@@ -47,7 +47,7 @@ fn id(region: &str, name: &str) -> InstanceId {
 }
 
 fn add(live: &mut Live, id: InstanceId, kind: &str, rules: Option<&[PortState]>) {
-    let instance = instance(&id.to_string(), AddressType::from_name(kind));
+    let instance = instance(&id.to_string(), AddressType::from(kind));
     let rules = rules
         .map(LiveFirewall::read)
         .ok_or_else(|| Unreadable::new("no\nrules = []"));

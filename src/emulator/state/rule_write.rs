@@ -110,7 +110,7 @@ impl State {
         let entry = self.entry(site, index);
         let before = entry.port_states.as_deref();
         let before = before.ok_or_else(unreadable)?.to_vec();
-        let family = AddressType::from_name(&entry.ip_address_type);
+        let family = AddressType::from(entry.ip_address_type.as_str());
         let arn = entry.arn.clone();
         let mut after = write.apply(&before, &family, &self.quirks)?;
         self.check_limit(&before, &after)?;
@@ -220,7 +220,7 @@ impl State {
     fn check_settled(&mut self, site: &Site, index: usize) -> Result<(), ErrorResponse> {
         let (code, stopped) = (self.quirks.pending_error, self.quirks.stopped);
         let entry = self.entry(site, index);
-        let state = InstanceState::from_name(&entry.state);
+        let state = InstanceState::from(entry.state.as_str());
         let is_refused = state == InstanceState::Stopped && stopped == Acceptance::Refuse;
         if state.is_settled() && !is_refused {
             return Ok(());

@@ -162,7 +162,7 @@ fn replacement(entry: &Entry, random: u64) -> Entry {
     Entry {
         arn: format!("{prefix}/{}", uuid(&[&entry.arn, &random.to_string()])),
         tags: BTreeMap::new(),
-        state: InstanceState::Running.name().to_owned(),
+        state: InstanceState::Running.to_string(),
         port_states: Some([open(80), open(22)].into()),
         ..entry.clone()
     }

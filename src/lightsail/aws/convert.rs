@@ -27,8 +27,8 @@ pub(super) fn instance(site: &Site, from: types::Instance) -> Result<Instance, &
             .filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default())))
             .collect(),
         // The executor waits for the end of an unknown state, and an unknown address type has both families.
-        state: InstanceState::from_name(state.as_deref().unwrap_or("unknown")),
-        address_type: AddressType::from_name(address_type.map_or("unknown", |kind| kind.as_str())),
+        state: InstanceState::from(state.as_deref().unwrap_or("unknown")),
+        address_type: AddressType::from(address_type.map_or("unknown", |kind| kind.as_str())),
     })
 }
 

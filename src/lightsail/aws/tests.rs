@@ -135,7 +135,7 @@ async fn all_pages_are_read() {
         ["eu-central-1/web-1", "eu-central-1/web-2"]
     );
     assert_eq!(
-        (all[0].state.clone(), all[0].address_type.name()),
+        (all[0].state.clone(), all[0].address_type.as_ref()),
         (InstanceState::Pending, "ipv6")
     );
     assert_eq!(all[0].tags.get("bare").map(String::as_str), Some(""));

@@ -67,7 +67,7 @@ fn planned(instances: &[(&str, &str, Vec<PortState>, Rules<'_>)]) -> Plan {
             arn: format!("arn:aws:lightsail:{region}:123456789012:Instance/{name}"),
             tags: BTreeMap::new(),
             state: InstanceState::Running,
-            address_type: AddressType::from_name(kind),
+            address_type: AddressType::from(*kind),
         };
         desired.instances.insert(id.clone(), wanted.into());
         live.instances.insert(id.clone(), instance);

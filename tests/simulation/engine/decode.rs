@@ -90,8 +90,8 @@ pub(crate) fn instance(
         tags: tags
             .filter_map(|tag| Some((text(tag, "key")?, text(tag, "value").unwrap_or_default())))
             .collect(),
-        state: InstanceState::from_name(value["state"]["name"].as_str().unwrap_or("unknown")),
-        address_type: AddressType::from_name(value["ipAddressType"].as_str().unwrap_or("unknown")),
+        state: InstanceState::from(value["state"]["name"].as_str().unwrap_or("unknown")),
+        address_type: AddressType::from(value["ipAddressType"].as_str().unwrap_or("unknown")),
     })
 }
 

@@ -192,7 +192,7 @@ fn refuse_growth<'a>(
         let (Some(wish), Some(ports)) = (wanted.get_mut(&id), &entry.port_states) else {
             continue;
         };
-        let family = AddressType::from_name(&entry.ip_address_type);
+        let family = AddressType::from(entry.ip_address_type.as_str());
         let net = if family.has_ipv4() {
             "203.0.113.9/32"
         } else {
@@ -364,7 +364,7 @@ pub(crate) fn restrict(sources: &mut Sources, family: &AddressType) {
 
 /// What is wanted of an instance: often a little more or less than it has.
 fn wish(rng: &mut Rng, entry: &Entry) -> DesiredInstance {
-    let family = AddressType::from_name(&entry.ip_address_type);
+    let family = AddressType::from(entry.ip_address_type.as_str());
     let mode = match rng.u8(..20) {
         0..11 => Mode::Authoritative,
         11..18 => Mode::Additive,

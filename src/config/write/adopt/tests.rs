@@ -160,7 +160,7 @@ fn near(declared: Firewall) -> impl Strategy<Value = Firewall> {
 fn live() -> impl Strategy<Value = Live> {
     let kind = prop_oneof![Just("dualstack"), Just("ipv4")];
     kind.prop_flat_map(|kind| {
-        let kind = AddressType::from_name(kind);
+        let kind = AddressType::from(kind);
         let live = fleet(&kind);
         let wanted = desired(&config(CONFIG), &live);
         let firewalls: Vec<_> = NAMES

@@ -218,8 +218,8 @@ impl<'a> ServiceModel<'a> {
             name: id.name,
             arn,
             tags,
-            state: of.name().to_owned(),
-            ip_address_type: address_type.name().to_owned(),
+            state: of.to_string(),
+            ip_address_type: address_type.to_string(),
             port_states: Some(entries(&state.rules).into()),
         };
         Inventory::new([(REGION.to_owned(), vec![entry])].into())
