@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::failure_limit::{FailureLimit, interrupted};
-use super::outcomes::{foreign_change, unplanned_result, unverified};
+use super::outcomes::{foreign_change, unplanned_result};
 use super::own_operations::OwnOperations;
 use super::rules::{describe_change, is_equivalent, result_of};
 use super::wait::Backoff;
@@ -43,6 +43,12 @@ pub(super) enum WriteFailure {
     Refused(Failure),
     /// All calls were accepted, but the rules differ. Contains the difference.
     Differs(String),
+}
+
+impl From<Outcome> for WriteFailure {
+    fn from(outcome: Outcome) -> Self {
+        Self::Final(outcome)
+    }
 }
 
 impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
@@ -179,10 +185,7 @@ impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
         };
         self.waiting("the whole firewall is put instead");
         // Read first: then a Put can only overwrite changes that are made after the operations were read.
-        let live = self
-            .read()
-            .await
-            .map_err(|error| Outcome::Failed(unverified(&error)))?;
+        let live = self.read_back().await?;
         if self.writes > 0 {
             self.refuse_foreign_operations().await?;
         } else if live != self.plan.before {

@@ -93,12 +93,17 @@ pub(super) fn unrecorded(error: &io::Error) -> Failure {
     }
 }
 
-/// A failed request after a write, so that the result is not verified.
-pub(super) fn unverified(error: &Error) -> Failure {
+/// A failed request, after what it was for.
+pub(super) fn failed_to(purpose: &str, error: &Error) -> Failure {
     Failure {
-        message: format!("what was written could not be proved: {error}"),
+        message: format!("{purpose}: {error}"),
         ..failure(error)
     }
+}
+
+/// A failed request after a write, so that the result is not verified.
+pub(super) fn unverified(error: &Error) -> Failure {
+    failed_to("what was written could not be proved", error)
 }
 
 #[cfg(test)]

@@ -38,10 +38,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
         let mut other = None;
         let InstancePlan { before, after, .. } = self.plan;
         loop {
-            let live = self
-                .read()
-                .await
-                .map_err(|error| WriteFailure::Final(Outcome::Failed(unverified(&error))))?;
+            let live = self.read_back().await?;
             let is_after = is_equivalent(&live, before, after, replaced, self.plan.family());
             if is_after && !self.plan.has_desired_spelling(&live) {
                 respelled += 1;
@@ -96,10 +93,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
         let before = &self.plan.before;
         let (mut last, mut odd) = (None, false);
         loop {
-            let live = self
-                .read()
-                .await
-                .map_err(|error| WriteFailure::Final(Outcome::Failed(unverified(&error))))?;
+            let live = self.read_back().await?;
             let family = self.plan.family();
             let is_from = is_equivalent(&live, before, from, false, family);
             let is_to = is_equivalent(&live, before, to, replaces(call), family);
@@ -127,9 +121,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
             };
             if settled {
                 if odd && seen == WriteEffect::NoEffect {
-                    self.refuse_foreign_operations()
-                        .await
-                        .map_err(WriteFailure::Final)?;
+                    self.refuse_foreign_operations().await?;
                 }
                 return Ok(seen);
             }
@@ -139,9 +131,13 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
     }
 
     pub(super) async fn read(&self) -> Result<LiveFirewall, Error> {
-        Ok(LiveFirewall::read(
-            &self.tools.reader.port_states(self.id()).await?,
-        ))
+        self.tools.reader.rules(self.id()).await
+    }
+
+    /// Reads the rules after a write.
+    pub(super) async fn read_back(&self) -> Result<LiveFirewall, Outcome> {
+        let live = self.read().await;
+        live.map_err(|error| Outcome::Failed(unverified(&error)))
     }
 
     pub(super) async fn is_unsettled(&self) -> bool {
@@ -154,12 +150,11 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
 
     /// Fails if an operation shows another writer, or if the operations cannot be read.
     pub(super) async fn refuse_foreign_operations(&self) -> Result<(), Outcome> {
-        match self.tools.reader.operations_for(self.id()).await {
-            Ok(operations) => match self.own_operations.first_foreign(&operations) {
-                Some(foreign) => Err(Outcome::ForeignWriter(foreign)),
-                None => Ok(()),
-            },
-            Err(error) => Err(Outcome::Failed(unverified(&error))),
+        let operations = self.tools.reader.operations_for(self.id()).await;
+        let operations = operations.map_err(|error| Outcome::Failed(unverified(&error)))?;
+        match self.own_operations.first_foreign(&operations) {
+            Some(foreign) => Err(Outcome::ForeignWriter(foreign)),
+            None => Ok(()),
         }
     }
 

@@ -73,10 +73,8 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
                     match self.read_effect(call, from, to).await? {
                         // The call was refused, so somebody else may have made the same change.
                         WriteEffect::Effect => {
-                            return self
-                                .check_for_foreign_writes()
-                                .await
-                                .map_err(WriteFailure::Final);
+                            self.check_for_foreign_writes().await?;
+                            return Ok(());
                         }
                         WriteEffect::Other(live) => {
                             return Err(self.foreign_write(&live, to).await);
@@ -85,7 +83,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
                         WriteEffect::NoEffect
                             if sent < self.tools.settings.attempts && self.is_unsettled().await =>
                         {
-                            self.settle().await.map_err(WriteFailure::Final)?;
+                            self.settle().await?;
                             true
                         }
                         WriteEffect::NoEffect => {
@@ -120,7 +118,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
         if let Err(error) = self.take_turn(call.action()).await {
             return Ok(Err(error));
         }
-        self.before_write().await.map_err(WriteFailure::Final)?;
+        self.before_write().await?;
         self.turn = None;
         let Tools {
             writer, journal, ..
@@ -134,7 +132,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
         };
         let write = journal
             .intent(&intent)
-            .map_err(|error| WriteFailure::Final(Outcome::Failed(unrecorded(&error))))?;
+            .map_err(|error| Outcome::Failed(unrecorded(&error)))?;
         let reply = match call {
             Call::Open { key, sources } => writer.open(self.id(), *key, sources).await,
             Call::Close { key, sources } => writer.close(self.id(), *key, sources).await,

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
-use super::outcomes::failure;
+use super::outcomes::failed_to;
 use super::{Journal, Progress, Stop, Tools};
 use crate::lease::{Lease, LeaseId, Leases};
 use crate::lightsail::{Reader, Writer};
@@ -303,9 +303,5 @@ async fn read_instance<R: Reader, W: Writer, J: Journal, P: Progress>(
 }
 
 fn cannot_read(error: &crate::lightsail::Error) -> Failure {
-    let failure = failure(error);
-    Failure {
-        message: format!("it cannot be read: {}", failure.message),
-        ..failure
-    }
+    failed_to("it cannot be read", error)
 }

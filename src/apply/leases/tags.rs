@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::read_instance;
 use super::settle::READS;
-use crate::apply::outcomes::{failure, plain};
+use crate::apply::outcomes::{failed_to, plain};
 use crate::apply::wait::Backoff;
 use crate::apply::{Journal, Progress, Tools};
 use crate::lease::Lease;
@@ -28,11 +28,8 @@ pub(super) async fn write<R: Reader, W: Writer, J: Journal, P: Progress>(
     let tags = BTreeMap::from([(key.clone(), value.clone())]);
     let why = match tools.writer.tag(id, &tags).await {
         Err(error) if !error.is_outcome_unknown() => {
-            let failure = failure(&error);
-            return Err(Failure {
-                message: format!("the tag `{key}` cannot be written: {}", failure.message),
-                ..failure
-            });
+            let purpose = format!("the tag `{key}` cannot be written");
+            return Err(failed_to(&purpose, &error));
         }
         Err(error) => error.to_string(),
         Ok(_) => "no read shows it".to_owned(),
@@ -114,11 +111,7 @@ pub async fn remove<R: Reader, W: Writer, J: Journal, P: Progress>(
                         ErrorKind::AccessDenied | ErrorKind::Unauthenticated
                     ) =>
             {
-                let failure = failure(&error);
-                return Err(Failure {
-                    message: format!("{shown} cannot be removed: {}", failure.message),
-                    ..failure
-                });
+                return Err(failed_to(&format!("{shown} cannot be removed"), &error));
             }
             Ok(_) if backoff.is_expired() => {
                 return Err(plain(format!("{shown} was removed, and is still seen")));
