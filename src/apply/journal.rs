@@ -51,7 +51,7 @@ pub trait Journal {
     fn intent(&self, intent: &Intent<'_>) -> io::Result<usize>;
 
     /// Records the response to the write with this number. A failure to do so does not stop the run, because the intent is recorded.
-    fn outcome(&self, write: usize, answer: Result<&Operation, &Error>);
+    fn outcome(&self, write: usize, response: Result<&Operation, &Error>);
 
     /// Records the result for an instance.
     fn result(&self, result: &InstanceResult);

@@ -47,7 +47,7 @@ impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
                     self.step(from, to);
                     sent += 1;
                     self.own_operations.unclaimed(call, false);
-                    self.waiting("a reply was lost, so the rules are read");
+                    self.waiting("a response was lost, so the rules are read");
                     match self.read_effect(call, from, to).await? {
                         WriteEffect::Effect => return Ok(()),
                         WriteEffect::NoEffect => {

@@ -1,7 +1,7 @@
 //! Log lines on stderr, for people or as JSON.
 //!
 //! Owns the levels and the format, and escapes foreign text, so that no line is a command to a terminal or a CI runner. Does
-//! not log the bodies of requests and replies.
+//! not log the bodies of requests and responses.
 
 use std::io;
 

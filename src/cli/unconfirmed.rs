@@ -79,7 +79,7 @@ pub(super) fn report_unfinished(folder: &Path) {
         match receipt {
             Ok(receipt) if receipt.died_unconfirmed() => {}
             Ok(receipt) => write_status(&format!(
-                "an earlier run was cut off, or is still going on: {path} ({} writes, {} of them without an answer)",
+                "an earlier run was cut off, or is still going on: {path} ({} writes, {} of them without a response)",
                 receipt.writes().len(),
                 receipt.unfinished().len()
             )),

@@ -54,7 +54,7 @@ pub enum CallError {
         applied: bool,
     },
     /// There is no response. The clock does not advance, because the client decides how long it waits.
-    #[error("no reply came")]
+    #[error("no response came")]
     NoResponse {
         /// Whether a write was accepted, which a client cannot know.
         applied: bool,

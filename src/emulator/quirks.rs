@@ -89,17 +89,17 @@ quirks! {
     /// Not documented.
     aliases_count: AliasCount, "aliases-count", "whether an alias counts against the limit";
     /// `-1` was reported.
-    all: AllSpelling, "all", "how the protocol `all` is spelled in replies";
+    all: AllSpelling, "all", "how the protocol `all` is spelled in responses";
     /// Never captured for an address sent without a mask.
-    address: AddressSpelling, "address", "whether a single address has a mask in replies";
+    address: AddressSpelling, "address", "whether a single address has a mask in responses";
     /// Addresses of instances were observed expanded; those of rules never.
-    ipv6: Ipv6Spelling, "ipv6", "how IPv6 addresses are spelled in replies";
+    ipv6: Ipv6Spelling, "ipv6", "how IPv6 addresses are spelled in responses";
     /// Not promised.
     order: RuleOrder, "order", "in which order rules and sources are shown";
     /// Captures of 2019 and 2020 lack some.
-    lists: SourceLists, "lists", "which lists of sources a reply has";
+    lists: SourceLists, "lists", "which lists of sources a response has";
     /// Always observed, and never promised.
-    keys: KeyRepetition, "keys", "whether a reply names a key once";
+    keys: KeyRepetition, "keys", "whether a response names a key once";
     /// Always observed, and never promised.
     reads: ReadConsistency, "reads", "whether reads show the last write";
     /// Only an example documents that operations on firewalls end at once.
@@ -131,11 +131,11 @@ quirks! {
     /// Nothing promises that they equal those of `GetInstancePortStates`.
     listed_ports: ListedPorts, "listed-ports", "what a list of instances shows of their rules";
     /// No member of it is required by the service model.
-    port_states: PortStatesResponse, "port-states", "what the reply to a read of rules looks like";
+    port_states: PortStatesResponse, "port-states", "what the response to a read of rules looks like";
     /// 1 is each, 3 is the first of an instance and every third after it. 0 counts as 1.
-    port_states_every: u32, "port-states-every", "which of those replies look like that", ["1", "3"], 1;
+    port_states_every: u32, "port-states-every", "which of those responses look like that", ["1", "3"], 1;
     /// No member of it is required by the service model.
-    write_reply: WriteResponse, "write-reply", "what the reply to an accepted write looks like";
+    write_reply: WriteResponse, "write-reply", "what the response to an accepted write looks like";
     /// The service model says 50.
     tag_limit: usize, "tag-limit", "how many tags a resource may have", ["50", "5"], MAX_TAGS_PER_RESOURCE;
     /// Not documented.

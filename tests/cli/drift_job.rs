@@ -413,7 +413,7 @@ fn notification_is_sent_once_and_only_if_needed() {
     assert_eq!(done.code, Some(2), "{}", done.shown());
     assert!(
         done.stderr
-            .contains("was not taken: the answer was HTTP 503"),
+            .contains("was not taken: the response was HTTP 503"),
         "{}",
         done.shown()
     );

@@ -59,9 +59,9 @@ impl Journal for DeferredReceipt {
         self.begun()?.intent(intent)
     }
 
-    fn outcome(&self, write: usize, answer: Result<&Operation, &Error>) {
+    fn outcome(&self, write: usize, response: Result<&Operation, &Error>) {
         if let Some(file) = self.file.get() {
-            file.outcome(write, answer);
+            file.outcome(write, response);
         }
     }
 

@@ -109,8 +109,8 @@ impl Journal for ReceiptFile {
         Ok(write)
     }
 
-    fn outcome(&self, write: usize, answer: Result<&Operation, &Error>) {
-        self.note(&line::outcome(write, answer));
+    fn outcome(&self, write: usize, response: Result<&Operation, &Error>) {
+        self.note(&line::outcome(write, response));
     }
 
     fn result(&self, result: &InstanceResult) {

@@ -177,7 +177,7 @@ pub(super) fn intent<'a>(write: usize, intent: &Intent<'a>) -> Line<'a> {
     })
 }
 
-pub(super) fn outcome(write: usize, answer: Result<&Operation, &Error>) -> Line<'static> {
+pub(super) fn outcome(write: usize, response: Result<&Operation, &Error>) -> Line<'static> {
     let mut line = OutcomeLine {
         at: now(),
         write,
@@ -187,7 +187,7 @@ pub(super) fn outcome(write: usize, answer: Result<&Operation, &Error>) -> Line<
         message: None,
         request_id: None,
     };
-    match answer {
+    match response {
         Ok(operation) => line.operation = Some(operation.id.clone()),
         Err(error) => {
             line.status = match error.kind() {

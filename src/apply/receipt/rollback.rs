@@ -36,7 +36,7 @@ struct InstanceWrites {
     /// The live rules before the first write.
     before: LiveFirewall,
     steps: Vec<Step>,
-    /// The rules that the run may have left; two after a write without an answer.
+    /// The rules that the run may have left; two after a write without a response.
     states: Vec<LiveFirewall>,
     /// Why an entry that a write dropped cannot be written again.
     dropped: Option<String>,

@@ -39,10 +39,14 @@ impl Journal for Notes<'_> {
         Ok(write)
     }
 
-    fn outcome(&self, write: usize, answer: Result<&Operation, &Error>) {
+    fn outcome(&self, write: usize, response: Result<&Operation, &Error>) {
         let sent = self.service.host("web", |host| host.writes.len());
-        let answer = if answer.is_ok() { "accepted" } else { "failed" };
-        self.say(format!("outcome {write} {answer} after {sent}"));
+        let status = if response.is_ok() {
+            "accepted"
+        } else {
+            "failed"
+        };
+        self.say(format!("outcome {write} {status} after {sent}"));
     }
 
     fn result(&self, result: &InstanceResult) {

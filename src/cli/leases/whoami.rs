@@ -32,7 +32,7 @@ const QUORUM: usize = 2;
 /// Asks these services, or the built-in ones if there are none.
 ///
 /// # Errors
-/// They do not agree, too few answer, or the answer is not a public address.
+/// They do not agree, too few answer, or the response is not a public address.
 pub(super) async fn public_address(urls: &[String]) -> Result<Sources, CommandError> {
     let urls: Vec<&str> = if urls.is_empty() {
         BUILT_IN.to_vec()
@@ -46,10 +46,10 @@ pub(super) async fn public_address(urls: &[String]) -> Result<Sources, CommandEr
 
 async fn query(url: &str) -> Result<IpAddr, String> {
     let answer = tokio::time::timeout(TIMEOUT, aws::get(url)).await;
-    let text = answer.map_err(|_| "no answer in time".to_owned())??;
+    let text = answer.map_err(|_| "no response in time".to_owned())??;
     let text = text.trim();
     text.parse()
-        .map_err(|_| "the answer is not an address".to_owned())
+        .map_err(|_| "the response is not an address".to_owned())
 }
 
 /// The addresses that the services agreed on.
@@ -117,7 +117,7 @@ mod tests {
 
     fn decided(answers: &[&str]) -> Result<String, String> {
         let read = |text: &&str| {
-            let answer = text.parse().map_err(|_| "no answer in time".to_owned());
+            let answer = text.parse().map_err(|_| "no response in time".to_owned());
             ("https://a.example", answer)
         };
         let answers: Vec<_> = answers.iter().map(read).collect();
@@ -149,7 +149,7 @@ mod tests {
             (
                 &["203.0.113.7", "-"],
                 Err(
-                    "the address of this machine cannot be found out: only one says that the IPv4 address is 203.0.113.7; https://a.example: no answer in time",
+                    "the address of this machine cannot be found out: only one says that the IPv4 address is 203.0.113.7; https://a.example: no response in time",
                 ),
             ),
             (

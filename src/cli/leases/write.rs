@@ -47,8 +47,8 @@ impl Declared for Resolver<'_> {
 type LeaseTools<'a> = Tools<'a, AnyReader, AccountsWriter, DeferredReceipt, ()>;
 
 impl FleetSession {
-    /// Opens a lease in place of others. `description` says so in the receipt. It is done but in part where what is declared may have
-    /// been overwritten.
+    /// Opens a lease in place of others. `description` says so in the receipt. [`Exit::Partial`] if a declared rule may have been
+    /// overwritten.
     ///
     /// # Errors
     /// The lease is not open, or that is unknown. The message says what is left of it.
@@ -72,7 +72,7 @@ impl FleetSession {
                     .map(|obstacle| obstacle_error(id, obstacle));
                 if let Some(RunError::Command(error)) = unverified {
                     let message = format!(
-                        "granted, and whether others have what they were granted is not known: {}",
+                        "granted, but it is not known whether the grants of others are still open: {}",
                         error.message
                     );
                     write_error(error.code, &message, Some("look with `portward plan`"));
@@ -97,7 +97,7 @@ impl FleetSession {
         }
     }
 
-    /// Closes leases and removes these tags, which is done but in part where what is declared may have been overwritten.
+    /// Closes leases and removes these tags. [`Exit::Partial`] if a declared rule may have been overwritten.
     ///
     /// # Errors
     /// Something may still be open.
@@ -183,8 +183,7 @@ fn report_tag_left(id: &InstanceId, failure: Failure) {
 
 fn tag_error(id: &InstanceId, failure: Failure) -> CommandError {
     let Failure { message, hint, .. } = failure;
-    let otherwise =
-        "until its end it counts as declared: remove it, or the next `apply` opens it again";
+    let otherwise = "the grant counts as declared until its end: remove the tag, or the next `apply` opens it again";
     CommandError::failed(format!("closed, but on `{id}` {message}"))
         .with_code(Code::NotApplied)
         .with_optional_hint(hint.or_else(|| Some(otherwise.to_owned())))

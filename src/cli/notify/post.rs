@@ -15,7 +15,7 @@ const USER_AGENT: &str = concat!("portward/", env!("CARGO_PKG_VERSION"));
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DeliveryError {
     /// The status is not 2xx.
-    #[error("the answer was HTTP {0}")]
+    #[error("the response was HTTP {0}")]
     Status(u16),
     /// The receiver could not be reached, or did not answer.
     #[error("{0}")]
@@ -64,7 +64,7 @@ pub(super) async fn post(
     headers.extend(token.as_deref().map(|token| ("authorization", token)));
     let status = timeout(limit, aws::post(url, &headers, body))
         .await
-        .map_err(|_| DeliveryError::Unreachable("no answer in time".to_owned()))??;
+        .map_err(|_| DeliveryError::Unreachable("no response in time".to_owned()))??;
     if (200..300).contains(&status) {
         Ok(())
     } else {

@@ -167,7 +167,7 @@ async fn wait_for_port(address: &str) -> Result<(), CommandError> {
         let reason = match attempt {
             Ok(Ok(_)) => return Ok(()),
             Ok(Err(error)) => error.to_string(),
-            Err(_) => "no answer in time".to_owned(),
+            Err(_) => "no response in time".to_owned(),
         };
         if began.elapsed() > PORT_TIMEOUT {
             let message = format!("`{address}` does not answer: {reason}");

@@ -114,7 +114,7 @@ pub(super) fn read_rule(
             .collect();
         if !missing.is_empty() {
             let message = format!("`waive` needs {}", missing.join(" and "));
-            let hint = "an exception says why it is one, who answers for it, and when it ends";
+            let hint = "an exception needs a reason, an owner and an end";
             reader.report_missing(reader.span(value), &message, hint);
         }
     }

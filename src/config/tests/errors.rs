@@ -287,7 +287,7 @@ fn invalid_rules_are_reported() {
         ),
         (
             "allow = \"ssh\", from = \"anywhere\", owner = \"o\", waive = \"all-open-to-world\"",
-            "3:67: error[PW-104]: `waive` needs `why` and `until` (an exception says why it is one, who answers for it, and when it ends)",
+            "3:67: error[PW-104]: `waive` needs `why` and `until` (an exception needs a reason, an owner and an end)",
         ),
     ] {
         assert_eq!(rule(text), [expected]);

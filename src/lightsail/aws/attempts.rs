@@ -93,7 +93,7 @@ impl Shared {
         let started = Instant::now();
         let result = match timeout_at(deadline, send).await {
             Ok(result) => result.map_err(|error| sdk_error::convert(call, &error)),
-            Err(_) => Err(call.error(ErrorKind::Timeout, "no answer in time")),
+            Err(_) => Err(call.error(ErrorKind::Timeout, "no response in time")),
         };
         let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         match &result {

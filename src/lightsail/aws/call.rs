@@ -36,7 +36,7 @@ impl<'a> ApiCall<'a> {
 
     /// The response lacks a member.
     pub(super) fn missing(&self, member: &str) -> Error {
-        let message = format!("the answer has no `{member}`");
+        let message = format!("the response has no `{member}`");
         self.error(ErrorKind::InvalidResponse, message)
     }
 

@@ -73,14 +73,14 @@ pub(crate) async fn get(url: &str) -> Result<String, String> {
     let response = response.map_err(|error| reason(&error))?;
     let status = response.status().as_u16();
     if status != 200 {
-        return Err(format!("the answer was HTTP {status}"));
+        return Err(format!("the response was HTTP {status}"));
     }
     let text = response
         .body()
         .bytes()
         .and_then(|bytes| str::from_utf8(bytes).ok());
     text.map(str::to_owned)
-        .ok_or_else(|| "the answer is not text".to_owned())
+        .ok_or_else(|| "the response is not text".to_owned())
 }
 
 fn post_request(
@@ -111,7 +111,7 @@ fn reason(error: &ConnectorError) -> String {
         source = inner.source();
     }
     if error.is_timeout() {
-        return "no answer in time".to_owned();
+        return "no response in time".to_owned();
     }
     "no connection".to_owned()
 }

@@ -46,13 +46,13 @@ const MAX_LIST: usize = 256 << 20;
 /// A response or a list is beyond a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum LimitError {
-    #[error("the reply is larger than {} MiB", MAX_BODY >> 20)]
+    #[error("the response is larger than {} MiB", MAX_BODY >> 20)]
     Body,
-    #[error("the reply has more than {MAX_VALUES} values")]
+    #[error("the response has more than {MAX_VALUES} values")]
     Values,
-    #[error("the reply has more than {MAX_RULES} rules")]
+    #[error("the response has more than {MAX_RULES} rules")]
     Rules,
-    #[error("the reply has more than {MAX_RANGES} address ranges")]
+    #[error("the response has more than {MAX_RANGES} address ranges")]
     Ranges,
     #[error("the list does not end: it has more than {MAX_PAGES} pages")]
     Pages,

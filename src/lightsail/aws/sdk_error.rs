@@ -43,10 +43,10 @@ where
             error_response(call, response.raw(), (None, None), error.request_id())
         }
         SdkError::ResponseError(_) => {
-            let message = format!("the answer cannot be read: {}", causes(error));
+            let message = format!("the response cannot be read: {}", causes(error));
             call.error(ErrorKind::InvalidResponse, message)
         }
-        SdkError::TimeoutError(_) => call.error(ErrorKind::Timeout, "no answer in time"),
+        SdkError::TimeoutError(_) => call.error(ErrorKind::Timeout, "no response in time"),
         _ => transport_error(call, error),
     }
 }
@@ -80,7 +80,7 @@ where
     let (kind, message) = match (is_connecting, dispatch.is_timeout()) {
         (true, true) => (ErrorKind::Timeout, "no connection in time".to_owned()),
         (true, false) => (ErrorKind::Connection, format!("no connection: {causes}")),
-        (false, true) => (ErrorKind::Timeout, "no answer in time".to_owned()),
+        (false, true) => (ErrorKind::Timeout, "no response in time".to_owned()),
         (false, false) => (ErrorKind::Connection, format!("connection lost: {causes}")),
     };
     let is_untrusted = message.contains("invalid peer certificate");

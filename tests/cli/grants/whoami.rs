@@ -52,7 +52,7 @@ fn from_me_needs_two_agreeing_services() {
             "only one says that the IPv4 address is 203.0.113.7",
             1,
         ),
-        (vec![&page], "the answer is not an address", 1),
+        (vec![&page], "the response is not an address", 1),
         // IPv6 is judged apart: an address that only one service reports is left out.
         (
             vec![&one, &other, &six],

@@ -89,21 +89,21 @@ fn endless_reply_is_cut_off_and_the_run_is_incomplete() {
     let mut runs = Vec::new();
     for action in ["GetInstances", "GetInstancePortStates"] {
         for (status, body, why) in [
-            (200, ("", " "), "the reply is larger than 8 MiB"),
+            (200, ("", " "), "the response is larger than 8 MiB"),
             (
                 200,
                 ("{\"x\":\"", "xxxxxxxx"),
-                "the reply is larger than 8 MiB",
+                "the response is larger than 8 MiB",
             ),
             (
                 500,
                 ("{\"message\":\"", "xxxxxxxx"),
-                "the reply is larger than 8 MiB",
+                "the response is larger than 8 MiB",
             ),
             (
                 200,
                 ("{\"portStates\":[{}", ",{}"),
-                "the reply is larger than 8 MiB",
+                "the response is larger than 8 MiB",
             ),
         ] {
             runs.push((

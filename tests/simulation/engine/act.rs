@@ -318,13 +318,13 @@ impl Journal for Notebook<'_> {
         }
     }
 
-    fn outcome(&self, write: usize, answer: Result<&Operation, &Error>) {
-        let known = answer.map_or_else(|error| !error.is_outcome_unknown(), |_| true);
+    fn outcome(&self, write: usize, response: Result<&Operation, &Error>) {
+        let known = response.map_or_else(|error| !error.is_outcome_unknown(), |_| true);
         if let Some(told) = self.intents.borrow_mut().get_mut(write - 1) {
             told.unanswered = !known;
         }
         if let Some((file, _)) = &self.file {
-            file.outcome(write, answer);
+            file.outcome(write, response);
         }
     }
 

@@ -64,7 +64,7 @@ fn of_status(status: u16, has_code: bool) -> ErrorKind {
 }
 
 pub(crate) fn missing(action: &'static str, target: &str, member: &str) -> Error {
-    let message = format!("the answer has no `{member}`");
+    let message = format!("the response has no `{member}`");
     Error::new(ErrorKind::InvalidResponse, action, target, message)
 }
 

@@ -143,7 +143,7 @@ fn stuck(scene: &Scene, act: &RunRecord, plan: &InstancePlan) -> Option<&'static
         write_reply,
         ..
     } = &scene.quirks;
-    // What the reply to a write should have told is told by reading only.
+    // What the response to a write should have told is told by reading only.
     let unanswered = *write_reply != WriteResponse::Whole
         && (says("cannot be read") || says("has no `operation`"));
     let narrow = *source_limit < portward::model::MAX_SOURCES_PER_FAMILY

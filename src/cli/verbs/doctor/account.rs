@@ -146,7 +146,7 @@ fn check_clock(ahead: Option<Duration>) -> Check {
     let fix =
         "set this machine's clock, and keep it with NTP: signatures are refused at five minutes";
     let Some(ahead) = ahead else {
-        let text = "not compared: no reply said what time it is";
+        let text = "not compared: no response said what time it is";
         return Check::warn(CHECK, text, "see what else failed");
     };
     let seconds = ahead.whole_seconds().unsigned_abs();
