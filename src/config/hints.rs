@@ -179,7 +179,10 @@ fn quoted_list(items: impl Iterator<Item: fmt::Display>) -> String {
 /// The hint for wildcards such as `203.0.113.*` and `203.0.*.*`.
 fn wildcard(text: &str) -> Option<String> {
     let parts: Vec<&str> = text.split('.').collect();
-    let numbers: Vec<u8> = parts.iter().map_while(|part| part.parse().ok()).collect();
+    let numbers: Vec<u8> = parts
+        .iter()
+        .map_while(|part| part.parse::<u8>().ok())
+        .collect();
     let is_rest = |part: &&str| matches!(*part, "*" | "x");
     if parts.len() != 4 || numbers.len() == 4 || !parts[numbers.len()..].iter().all(is_rest) {
         return None;

@@ -161,7 +161,7 @@ fn without_leading_zeros(address: &str) -> Option<Ipv4Addr> {
         .split('.')
         .map(|octet| {
             (octet.len() <= 8 && octet.bytes().all(|b| b.is_ascii_digit()))
-                .then(|| octet.parse().ok())
+                .then(|| octet.parse::<u8>().ok())
                 .flatten()
         })
         .collect::<Option<_>>()?;
