@@ -47,6 +47,15 @@ else
   echo "skipped, so no hook was run: PyPI cannot install pre-commit"
 fi
 
+# The program for Windows, which a release makes there, compiles. What it needs of C is compiled by Debian's compiler for it.
+windows=x86_64-pc-windows-gnu
+if { rustup target add "$windows" && { command -v x86_64-w64-mingw32-gcc || apt-get install --yes --no-install-recommends gcc-mingw-w64-x86-64; }; } >"$work/log" 2>&1; then
+  cargo check --locked --quiet --target "$windows" --bin portward || fail "it does not compile for Windows"
+  echo "windows: 1 passed, 0 failed"
+else
+  echo "skipped, so nothing was compiled for Windows: its target or its C compiler cannot be installed"
+fi
+
 # What goes to crates.io: enough to compile, and no test or fixture of one.
 cargo package --locked --allow-dirty --no-verify --list >"$work/package" 2>"$work/log" || { cat "$work/log"; fail "there is no package"; }
 for part in Cargo.lock Cargo.toml LICENSE README.md schemas/report.v1.json src/lib.rs src/main.rs src/render/html/page.css; do
