@@ -36,9 +36,7 @@ const CHANGE: Style = AnsiColor::Yellow.on_default();
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 
-/// The whole plan, ending in a summary line. Changes are laid out for `width` columns; sentences are left to [`wrap`].
-///
-/// [`wrap`]: super::wrap()
+/// The whole plan, ending in a summary line. Changes are laid out for `width` columns; sentences are left to `wrap`.
 pub fn plan(plan: &Plan, view: PlanView<'_>, width: usize) -> String {
     let mut text = write_differences(plan, view, width, true);
     missing(&mut text, &plan.missing);
