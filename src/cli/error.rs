@@ -3,6 +3,8 @@
 //! **Owns** the exit code, the error code, the message and the hint, or the problems of a configuration, and their form in
 //! reports. **Does not** print anything.
 
+use std::fmt;
+
 use super::exit::Exit;
 use crate::config::{Diagnostic, Diagnostics, Severity};
 use crate::model::{Code, Site, Unreadable};
@@ -37,6 +39,11 @@ impl CommandError {
 
     pub(super) fn failed(message: impl Into<String>) -> Self {
         Self::new(Exit::Failed, message)
+    }
+
+    /// An error of a file: `file("read the plan", path, error)`.
+    pub(super) fn file(action: &str, path: impl fmt::Display, error: impl fmt::Display) -> Self {
+        Self::failed(format!("cannot {action} `{path}`: {error}")).with_code(Code::File)
     }
 
     pub(super) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {

@@ -81,10 +81,7 @@ impl Revision {
 
     /// Reads the names of the files in and below a directory.
     fn list_files(&mut self, directory: &Path) -> Result<(), CommandError> {
-        let failed = |error| {
-            let message = format!("cannot list the files of `{}`: {error}", self.name);
-            CommandError::failed(message).with_code(Code::File)
-        };
+        let failed = |error| CommandError::file("list the files of", &self.name, error);
         let below = format!("{}/", directory.display());
         let mut args = vec!["ls-tree", "-r", "-z", "--full-tree", &self.id];
         if !directory.as_os_str().is_empty() {

@@ -108,10 +108,7 @@ pub(super) fn inventory(path: &Path) -> Result<Inventory, CommandError> {
             bytes.and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other))
         }
     };
-    let text = text.map_err(|error| {
-        CommandError::failed(format!("cannot read the inventory `{name}`: {error}"))
-            .with_code(Code::File)
-    })?;
+    let text = text.map_err(|error| CommandError::file("read the inventory", &name, error))?;
     Inventory::parse(&text).map_err(|error| {
         CommandError::failed(format!("`{name}`: {error}"))
             .with_code(Code::Document)
@@ -138,9 +135,9 @@ fn recognise(
     state: Option<DocumentState>,
 ) -> Result<Content, RunError> {
     let name = files.display_name(path);
-    let bytes = files.read(path).map_err(|error| {
-        CommandError::failed(format!("cannot read `{name}`: {error}")).with_code(Code::File)
-    })?;
+    let bytes = files
+        .read(path)
+        .map_err(|error| CommandError::file("read", &name, error))?;
     let json = std::str::from_utf8(&bytes)
         .ok()
         .map(|text| text.strip_prefix('\u{feff}').unwrap_or(text))

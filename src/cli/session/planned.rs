@@ -120,13 +120,8 @@ impl Planned {
         }
         let file = self.file(out.valid_for)?;
         let text = file::write(&file);
-        atomic_file::write(path, text.as_bytes()).map_err(|error| {
-            CommandError::failed(format!(
-                "cannot write the plan `{}`: {error}",
-                path.display()
-            ))
-            .with_code(Code::File)
-        })?;
+        atomic_file::write(path, text.as_bytes())
+            .map_err(|error| CommandError::file("write the plan", path.display(), error))?;
         let digest = file.digest();
         write_status(&format!("plan: {} {digest}", path.display()));
         run.metadata.provenance.digest = Some(digest);

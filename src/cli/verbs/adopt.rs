@@ -114,10 +114,8 @@ async fn adopt(
         return Ok((edits, before));
     }
     for ((_, new), text) in files.iter().zip(texts) {
-        atomic_file::write(new.name().as_ref(), text.as_bytes()).map_err(|error| {
-            CommandError::failed(format!("cannot edit `{}`: {error}", new.name()))
-                .with_code(Code::File)
-        })?;
+        atomic_file::write(new.name().as_ref(), text.as_bytes())
+            .map_err(|error| CommandError::file("edit", new.name(), error))?;
         write_status(&format!("edited: {}", new.name()));
     }
     let mut problems = problems(reparsed.warnings());
@@ -169,15 +167,12 @@ fn adopt_differences(
 /// The text of a file after the edits, including a byte order mark, unless the file changed since it was read.
 fn edited_text(old: &Source, new: &Source) -> Result<String, CommandError> {
     const BOM: &str = "\u{feff}";
-    let error = |reason: String| {
-        CommandError::failed(format!("cannot edit `{}`: {reason}", old.name()))
-            .with_code(Code::File)
-    };
-    let text =
-        crate::input::read_text(Path::new(old.name())).map_err(|cause| error(cause.to_string()))?;
+    let text = crate::input::read_text(Path::new(old.name()))
+        .map_err(|error| CommandError::file("edit", old.name(), error))?;
     let mark = if text.starts_with(BOM) { BOM } else { "" };
     if text.strip_prefix(BOM).unwrap_or(&text) != old.text() {
-        return Err(error("it changed since it was read".to_owned()));
+        let reason = "it changed since it was read";
+        return Err(CommandError::file("edit", old.name(), reason));
     }
     Ok(format!("{mark}{}", new.text()))
 }

@@ -45,11 +45,7 @@ pub(super) fn man(args: &ManArgs) -> Result<Exit, CommandError> {
         Some(folder) => fs::create_dir_all(folder)
             .and_then(|()| clap_mangen::generate_to(command(), folder))
             .map(|()| Exit::Done)
-            .map_err(|error| {
-                let folder = folder.display();
-                CommandError::failed(format!("cannot write the pages into `{folder}`: {error}"))
-                    .with_code(Code::File)
-            }),
+            .map_err(|error| CommandError::file("write the pages into", folder.display(), error)),
     }
 }
 

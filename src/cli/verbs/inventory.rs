@@ -169,8 +169,7 @@ impl SurveyArgs {
         if let Some(path) = &self.out
             && let Err(error) = atomic_file::write(path, text.as_bytes())
         {
-            let message = format!("cannot write `{}`: {error}", path.display());
-            return Err(CommandError::failed(message).with_code(Code::File).into());
+            return Err(CommandError::file("write", path.display(), error).into());
         }
         run.problems = problems;
         let text = if self.out.is_some() { "" } else { text };

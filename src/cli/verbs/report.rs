@@ -63,10 +63,8 @@ fn merge_files(files: &[PathBuf]) -> Result<Merged, CommandError> {
     let mut parts = Vec::new();
     for file in files {
         let name = file.display().to_string();
-        let text = crate::input::read_text(file).map_err(|error| {
-            CommandError::failed(format!("cannot read the report `{name}`: {error}"))
-                .with_code(Code::File)
-        })?;
+        let text = crate::input::read_text(file)
+            .map_err(|error| CommandError::file("read the report", &name, error))?;
         parts.push(merge::read(&name, &text).map_err(|error| merge_error(&error))?);
     }
     for part in &parts {

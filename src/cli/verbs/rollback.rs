@@ -195,10 +195,8 @@ async fn make_plan(args: &RollbackArgs, run: &mut Run) -> Result<Planned, RunErr
     connection.close().await;
     let strategy = args.strategy.strategy.unwrap_or_default();
     let plan = rollback.plan(&mut desired, &live, strategy);
-    let text = crate::input::read(&args.receipt).map_err(|error| {
-        CommandError::failed(format!("cannot read `{}`: {error}", args.receipt.display()))
-            .with_code(Code::File)
-    })?;
+    let text = crate::input::read(&args.receipt)
+        .map_err(|error| CommandError::file("read", args.receipt.display(), error))?;
     run.problems
         .extend(problems(config.iter().flat_map(Config::warnings)));
     run.problems.push(Problem::warning(Code::Receipt, UNSIGNED));

@@ -19,7 +19,7 @@ use crate::cli::session::{self, Confirm, PlanRequest, discover_expected};
 use crate::cli::signals::Signals;
 use crate::config::{self, Account};
 use crate::exposure;
-use crate::model::{Code, Instance, InstanceId, Live, Site, Unreadable};
+use crate::model::{Instance, InstanceId, Live, Site, Unreadable};
 use crate::plan::file::{self, PlanFile};
 use crate::plan::{InstancePlan, Plan, Verdict};
 use crate::policy;
@@ -142,14 +142,9 @@ fn confirmer(args: &ApplyArgs) -> Confirm {
 
 /// The plan of a file that is valid now, and the one that was asked for.
 fn read_plan(args: &ApplyArgs, path: &Path) -> Result<PlanFile, CommandError> {
-    let bytes = crate::input::read(path).map_err(|error| {
-        CommandError::failed(format!(
-            "cannot read the plan `{}`: {error}",
-            path.display()
-        ))
-        .with_code(Code::File)
-    })?;
     let name = path.display();
+    let bytes = crate::input::read(path)
+        .map_err(|error| CommandError::file("read the plan", &name, error))?;
     let text = String::from_utf8(bytes)
         .map_err(|_| stale_plan(format!("`{name}` is not a plan: it is not UTF-8")))?;
     let now = OffsetDateTime::now_utc();
