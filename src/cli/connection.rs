@@ -90,9 +90,9 @@ impl Connection {
                     AccessMode::Write => emulator::Access::ReadWrite,
                 };
                 let server = Embedded::start(path, access).await?;
-                settings.endpoint_url = Some(server.url());
-                settings.sts_endpoint_url = Some(server.url());
-                settings.keys = Some(server.keys());
+                settings.endpoint_url = Some(server.url.clone());
+                settings.sts_endpoint_url = Some(server.url.clone());
+                settings.keys = Some(server.keys.clone());
                 // The emulator needs no pacing.
                 settings.rate = lightsail::Rate::UNLIMITED;
                 Some(server)

@@ -45,8 +45,9 @@ pub(super) fn url(listener: &TcpListener) -> Result<String, CommandError> {
 
 /// An emulator that lives inside this process for the length of one verb.
 pub(super) struct Embedded {
-    url: String,
-    keys: Keys,
+    pub(super) url: String,
+    /// The only credentials that it accepts.
+    pub(super) keys: Keys,
     stop: oneshot::Sender<()>,
     server: JoinHandle<std::io::Result<()>>,
 }
@@ -76,15 +77,6 @@ impl Embedded {
             stop,
             server,
         })
-    }
-
-    pub(super) fn url(&self) -> String {
-        self.url.clone()
-    }
-
-    /// The only credentials that it accepts.
-    pub(super) fn keys(&self) -> Keys {
-        self.keys.clone()
     }
 
     /// Stops the server and waits for its end.

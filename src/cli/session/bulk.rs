@@ -4,9 +4,9 @@
 //! sample of the rest. If a read and the list disagree, everything is read exactly. Is never the basis of a write: the
 //! executor reads again before each one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::discover::{ListedRules, read_rules};
+use super::discover::{ListedRules, ReadResults, read_rules};
 use crate::exposure;
 use crate::lightsail::Reader;
 use crate::model::{Code, Desired, Family, InstanceId, Live, LiveFirewall, Unreadable};
@@ -16,7 +16,7 @@ use crate::render::json::Problem;
 /// The rules of the declared instances.
 #[derive(Debug, Default)]
 pub(super) struct RulesRead {
-    pub(super) firewalls: BTreeMap<InstanceId, Result<LiveFirewall, Unreadable>>,
+    pub(super) firewalls: ReadResults<LiveFirewall>,
     /// The instances whose rules are only from a list.
     pub(super) only_listed: BTreeSet<InstanceId>,
     /// The note if the list disagreed with a read.

@@ -90,7 +90,7 @@ pub(super) async fn discover_and_read(
         live
     };
     let ids = stream::poll_fn(|context| receiver.poll_recv(context));
-    let rules = read_each(reader, ids, concurrency, progress);
+    let rules = read_each(ids, concurrency, progress, rules_of(reader));
     let (mut live, rules) = tokio::join!(lists, rules);
     progress.finish();
     live.firewalls = rules;
@@ -191,39 +191,57 @@ fn check_unique(
     Ok(())
 }
 
-/// The rules of each instance that was read.
-type FirewallResults = BTreeMap<InstanceId, Result<LiveFirewall, Unreadable>>;
+/// What was read of each instance.
+pub(in crate::cli) type ReadResults<T> = BTreeMap<InstanceId, Result<T, Unreadable>>;
 
 /// Reads the rules of these instances, `concurrency` at a time.
 pub(in crate::cli) async fn read_rules(
     reader: &impl Reader,
     ids: impl Iterator<Item = &InstanceId> + Clone,
     concurrency: u16,
-) -> FirewallResults {
+) -> ReadResults<LiveFirewall> {
+    read_with_progress(reader, ids, concurrency, rules_of(reader)).await
+}
+
+/// Reads something of these instances that takes one `GetInstancePortStates` for each, `concurrency` at a time.
+pub(in crate::cli) async fn read_with_progress<T>(
+    reader: &impl Reader,
+    ids: impl Iterator<Item = &InstanceId> + Clone,
+    concurrency: u16,
+    read: impl AsyncFn(&InstanceId) -> Result<T, lightsail::Error>,
+) -> ReadResults<T> {
     let min_time = min_read_time(reader);
     let progress = progress::begin("reading rules", &min_time);
     ids.clone().for_each(|id| progress.add_step(&id.site()));
     progress.set_total_final();
-    let firewalls = read_each(reader, stream::iter(ids.cloned()), concurrency, &progress).await;
+    let results = read_each(stream::iter(ids.cloned()), concurrency, &progress, read).await;
     progress.finish();
-    firewalls
+    results
 }
 
-async fn read_each(
+/// Reads rules. Most instances of a fleet let in the same few networks, so what is equal is kept once.
+fn rules_of(
     reader: &impl Reader,
+) -> impl AsyncFn(&InstanceId) -> Result<LiveFirewall, lightsail::Error> {
+    let pool = RefCell::new(HashSet::new());
+    async move |id: &InstanceId| {
+        let mut rules = reader.rules(id).await?;
+        rules.share(&mut pool.borrow_mut());
+        Ok(rules)
+    }
+}
+
+async fn read_each<T>(
     ids: impl Stream<Item = InstanceId>,
     concurrency: u16,
     progress: &Progress<'_>,
-) -> FirewallResults {
-    let pool = &RefCell::new(HashSet::new());
+    read: impl AsyncFn(&InstanceId) -> Result<T, lightsail::Error>,
+) -> ReadResults<T> {
+    let read = &read;
     ids.map(|id| async move {
-        let mut rules = reader.rules(&id).await;
+        let result = read(&id).await;
         progress.finish_step(&id.site());
-        if let Ok(rules) = &mut rules {
-            // Most instances of a fleet let in the same few networks.
-            rules.share(&mut pool.borrow_mut());
-        }
-        (id, rules.map_err(|error| Unreadable::from(&error)))
+        (id, result.map_err(|error| Unreadable::from(&error)))
     })
     .buffer_unordered(usize::from(concurrency))
     .collect()

@@ -18,7 +18,9 @@ use time::OffsetDateTime;
 pub(super) use accounts::other_sites;
 pub(super) use bulk::Confirm;
 pub(super) use cost::{calls_made, cost};
-pub(super) use discover::{discover, discover_expected, read_rules};
+pub(super) use discover::{
+    ReadResults, discover, discover_expected, read_rules, read_with_progress,
+};
 pub(super) use find::{find, sites_that_may_hold};
 pub(super) use planned::{PlanInputs, Planned};
 pub(super) use select::{narrow, pattern, patterns, selects, selects_any, suggestion};

@@ -7,8 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use clap::Args;
-use futures_util::StreamExt as _;
-use futures_util::stream;
 use glob::Pattern;
 
 use crate::atomic_file;
@@ -19,7 +17,6 @@ use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
 use crate::cli::output::Output;
 use crate::cli::present::show;
-use crate::cli::progress;
 use crate::cli::run::Run;
 use crate::cli::session;
 use crate::cli::signals::interruptible;
@@ -71,7 +68,7 @@ pub(super) struct Survey {
     /// The listed instances.
     pub(super) instances: BTreeMap<InstanceId, Instance>,
     /// The rules of the selected instances, in their live spelling.
-    pub(super) rules: BTreeMap<InstanceId, Result<Vec<PortState>, Unreadable>>,
+    pub(super) rules: session::ReadResults<Vec<PortState>>,
 }
 
 pub(super) async fn run(
@@ -267,7 +264,8 @@ async fn survey(
         .instances
         .keys()
         .filter(|id| session::selects_any(patterns, id));
-    let rules = read(reader, selected, fleet.concurrency).await;
+    let read = async |id: &InstanceId| reader.port_states(id).await;
+    let rules = session::read_with_progress(reader, selected, fleet.concurrency, read).await;
     let is_listed = |site: &&Site| !live.sites_unreadable.contains_key(*site);
     Ok(Survey {
         regions: session::regions_of(sites).into_iter().collect(),
@@ -277,26 +275,4 @@ async fn survey(
         instances: live.instances,
         rules,
     })
-}
-
-async fn read(
-    reader: &impl Reader,
-    ids: impl Iterator<Item = &InstanceId> + Clone,
-    concurrency: u16,
-) -> BTreeMap<InstanceId, Result<Vec<PortState>, Unreadable>> {
-    let least = |site: &Site, left| reader.minimum_time(site, "GetInstancePortStates", left);
-    let progress = progress::begin("reading rules", &least);
-    ids.clone().for_each(|id| progress.add_step(&id.site()));
-    progress.set_total_final();
-    let rules = stream::iter(ids)
-        .map(|id| async {
-            let rules = reader.port_states(id).await;
-            progress.finish_step(&id.site());
-            (id.clone(), rules.map_err(|error| Unreadable::from(&error)))
-        })
-        .buffer_unordered(usize::from(concurrency))
-        .collect()
-        .await;
-    progress.finish();
-    rules
 }
