@@ -39,7 +39,7 @@ mod write;
 
 // These tests run against the emulator.
 #[cfg(all(test, feature = "emulator"))]
-mod tests;
+pub(crate) mod tests;
 
 use std::time::Duration;
 

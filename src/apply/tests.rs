@@ -7,7 +7,7 @@ mod journal;
 mod kill;
 mod precondition;
 mod properties;
-pub(super) mod service;
+pub(crate) mod service;
 mod spelling;
 mod trouble;
 

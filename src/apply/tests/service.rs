@@ -47,7 +47,7 @@ pub(in crate::apply) const UNSENT: Fault = Some(RequestFault::Refused);
 
 /// How one instance behaves. Requests on it are counted from 0.
 #[derive(Clone, Debug, Default)]
-pub(in crate::apply) struct Behaviour {
+pub(crate) struct Behaviour {
     /// Open replaces the sources of a key instead of adding to them.
     pub(in crate::apply) open_replaces: bool,
     /// Close removes the key whatever sources it names.
@@ -139,8 +139,11 @@ struct Place {
 
 /// The service, and the clock of everybody.
 #[derive(Debug, Default)]
-pub(in crate::apply) struct Service {
+pub(crate) struct Service {
     places: RefCell<BTreeMap<InstanceId, Place>>,
+    /// Whether the second page of a list comes only once rules of an instance of the first were asked for.
+    holds_second_page: Cell<bool>,
+    rules_asked_for: Notify,
     passed: Cell<Duration>,
     /// How many steps a run has left to live, each one before or after the service deals with a request.
     left: Cell<Option<usize>>,
@@ -158,7 +161,7 @@ pub(in crate::apply) fn id(name: &str) -> InstanceId {
 
 impl Service {
     /// Adds an instance and gives a plan for it without calls.
-    pub(in crate::apply) fn add(
+    pub(crate) fn add(
         &self,
         name: &str,
         rules: &Firewall,
@@ -236,6 +239,11 @@ impl Service {
         let all = reply["operations"].as_array().into_iter().flatten();
         all.filter_map(|operation| decode::text(operation, "id"))
             .collect()
+    }
+
+    /// From now on a list has one instance on its first page, and the second page comes only once rules were asked for.
+    pub(crate) fn hold_second_page(&self) {
+        self.holds_second_page.set(true);
     }
 
     /// Lets time pass.
@@ -455,6 +463,21 @@ impl Reader for Service {
         Ok(all.map(|(id, place)| place.host(id).instance).collect())
     }
 
+    async fn stream_instances(
+        &self,
+        site: &Site,
+        on_instance: &dyn Fn(&Instance),
+    ) -> Result<Vec<Instance>, Error> {
+        let instances = self.instances(site).await?;
+        for (at, instance) in instances.iter().enumerate() {
+            if at == 1 && self.holds_second_page.get() {
+                self.rules_asked_for.notified().await;
+            }
+            on_instance(instance);
+        }
+        Ok(instances)
+    }
+
     async fn instance(&self, id: &InstanceId) -> Result<Instance, Error> {
         const ACTION: &str = "GetInstance";
         let reply = self.ask(ACTION, id, json!({"instanceName": id.name}), None);
@@ -468,6 +491,7 @@ impl Reader for Service {
 
     async fn port_states(&self, id: &InstanceId) -> Result<Vec<PortState>, Error> {
         const ACTION: &str = "GetInstancePortStates";
+        self.rules_asked_for.notify_one();
         let reply = self.ask(ACTION, id, json!({"instanceName": id.name}), None);
         let reply = reply.await?;
         let missing = || decode::missing(ACTION, &id.to_string(), "portStates");

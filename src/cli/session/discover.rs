@@ -251,8 +251,7 @@ async fn read_each<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lightsail::{ErrorKind, Operation};
-    use crate::model::{AddressType, InstanceState, PortState};
+    use crate::model::{AddressType, InstanceState};
 
     fn listed(name: &str, arn: &str) -> lightsail::ListedInstance {
         let id = InstanceId {
@@ -303,70 +302,24 @@ mod tests {
         assert_eq!(live.instances.len(), 1);
     }
 
-    /// A service that returns the second page only after the rules of an instance of the first one were requested.
-    #[derive(Default)]
-    struct Paged(tokio::sync::Notify);
-
-    impl Reader for Paged {
-        async fn instances(&self, site: &Site) -> Result<Vec<Instance>, lightsail::Error> {
-            self.stream_instances(site, &|_| ()).await
-        }
-
-        async fn stream_instances(
-            &self,
-            _: &Site,
-            on_instance: &dyn Fn(&Instance),
-        ) -> Result<Vec<Instance>, lightsail::Error> {
-            let all = ["web-1", "other", "web-2"].map(|name| listed(name, name).instance);
-            on_instance(&all[0]);
-            self.0.notified().await;
-            all[1..].iter().for_each(on_instance);
-            Ok(all.to_vec())
-        }
-
-        async fn port_states(&self, _: &InstanceId) -> Result<Vec<PortState>, lightsail::Error> {
-            self.0.notify_one();
-            Ok(Vec::new())
-        }
-
-        async fn instance(&self, id: &InstanceId) -> Result<Instance, lightsail::Error> {
-            Err(not_asked(id))
-        }
-
-        async fn operation(
-            &self,
-            about: &InstanceId,
-            _: &str,
-        ) -> Result<Operation, lightsail::Error> {
-            Err(not_asked(about))
-        }
-
-        async fn operations_for(
-            &self,
-            id: &InstanceId,
-        ) -> Result<Vec<Operation>, lightsail::Error> {
-            Err(not_asked(id))
-        }
-    }
-
-    fn not_asked(id: &InstanceId) -> lightsail::Error {
-        lightsail::Error::new(
-            ErrorKind::NotFound,
-            "Test",
-            id.to_string(),
-            "nobody asks for it",
-        )
-    }
-
+    #[cfg(feature = "emulator")]
     #[tokio::test(flavor = "current_thread")]
     async fn rules_are_read_while_listing() {
-        let (reader, sites) = (Paged::default(), [Site::of_region("eu-central-1")]);
-        let is_likely = |instance: &Instance| instance.id.name.starts_with("web-");
-        let look = discover_and_read(&reader, &sites, &is_likely, 16);
+        use crate::apply::tests::service::{Behaviour, Service};
+        use crate::model::Firewall;
+
+        let (service, none) = (Service::default(), Firewall::default());
+        for name in ["web-1", "web-2", "web-3"] {
+            service.add(name, &none, &none, Behaviour::default());
+        }
+        service.hold_second_page();
+        let sites = [Site::of_region("eu-central-1")];
+        let is_likely = |instance: &Instance| instance.id.name != "web-2";
+        let look = discover_and_read(&service, &sites, &is_likely, 16);
         let live = tokio::time::timeout(Duration::from_mins(1), look).await;
         let live = live.expect("nobody waits for ever");
         assert_eq!(live.instances.len(), 3);
         let read: Vec<&str> = live.firewalls.keys().map(|id| id.name.as_str()).collect();
-        assert_eq!(read, ["web-1", "web-2"]);
+        assert_eq!(read, ["web-1", "web-3"]);
     }
 }
