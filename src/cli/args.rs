@@ -14,7 +14,6 @@ use time::{Date, OffsetDateTime, Time};
 
 use crate::lightsail::Rate;
 use crate::model::{Strategy, is_unsafe};
-use crate::plan;
 use crate::policy::Consent;
 
 #[derive(Args, Debug)]
@@ -255,41 +254,12 @@ pub(super) struct FleetArgs {
     pub(super) concurrency: u16,
 }
 
-/// How the rules are read.
-#[derive(Args, Clone, Copy, Debug)]
-pub(super) struct ReadArgs {
-    /// How live rules are read
-    #[arg(help_heading = "Connection", long,
-        value_enum,
-        value_name = "MODE",
-        default_value_t = ReadMode::Exact,
-        env = "PORTWARD_READ"
-    )]
-    pub(super) read: ReadMode,
-}
-
 /// The calls that a plan may use.
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct StrategyArgs {
     /// Calls that a plan may use, instead of what the configuration says
     #[arg(long, value_name = "STRATEGY", value_parser = parse_strategy, env = "PORTWARD_STRATEGY")]
     pub(super) strategy: Option<Strategy>,
-}
-
-/// Which spellings count as a difference.
-#[derive(Args, Clone, Copy, Debug)]
-pub(super) struct SpellingArgs {
-    /// Report rules that allow the same access in other port ranges or networks as differences
-    #[arg(long)]
-    pub(super) strict_spelling: bool,
-}
-
-/// The options of the planner.
-pub(super) fn plan_options(strategy: StrategyArgs, spelling: SpellingArgs) -> plan::Options {
-    plan::Options {
-        strategy: strategy.strategy,
-        strict_spelling: spelling.strict_spelling,
-    }
 }
 
 /// The calls that read the rules.

@@ -8,9 +8,8 @@ use std::path::Path;
 
 use time::OffsetDateTime;
 
-use super::plan::PlanningArgs;
+use super::plan::ComparingArgs;
 use crate::atomic_file;
-use crate::cli::args::plan_options;
 use crate::cli::error::{CommandError, RunError, problems};
 use crate::cli::exit::Exit;
 use crate::cli::output::Output;
@@ -30,7 +29,7 @@ use crate::render::text::{self, PlanView};
 
 /// Reads, edits, and then answers like `drift`. A dry run edits nothing and answers like `drift`.
 pub(super) async fn run(
-    args: &PlanningArgs,
+    args: &ComparingArgs,
     dry_run: bool,
     run: &mut Run,
     output: &Output,
@@ -57,13 +56,15 @@ pub(super) async fn run(
 
 /// The edits as a unified diff, and the remaining differences.
 async fn adopt(
-    args: &PlanningArgs,
+    args: &ComparingArgs,
     dry_run: bool,
     run: &mut Run,
 ) -> Result<(String, Plan), RunError> {
-    let (config, connection, fleet) = (&args.config.config, &args.connection, &args.fleet);
-    let warnings = unconfirmed::report_unconfirmed(&args.receipts.receipts, config);
-    if args.shard.shard()?.is_some() {
+    let planning = &args.planning;
+    let (connection, fleet) = (&planning.connection, &planning.fleet);
+    let config = &planning.config.config;
+    let warnings = unconfirmed::report_unconfirmed(&planning.receipts.receipts, config);
+    if planning.shard.shard()?.is_some() {
         return Err(CommandError::usage(
             "`--adopt` edits the configuration of the whole fleet, and a shard sees a part",
             "leave out `--shard`",
@@ -72,7 +73,7 @@ async fn adopt(
     }
     let inventory = args.snapshot.inventory.as_deref();
     let (loaded, sites, client) = session::open(config, connection, inventory, run).await?;
-    let as_of = args.config.as_of();
+    let as_of = planning.config.as_of();
     let reader = client.reader();
     let others = session::other_sites(connection, &loaded, &sites).await;
     let mut live = session::discover(reader, &[&sites[..], &others].concat()).await;
@@ -84,7 +85,7 @@ async fn adopt(
     live.firewalls = session::read_rules(reader, ids, fleet.concurrency).await;
     client.close().await;
 
-    let options = plan_options(args.strategy, args.spelling);
+    let options = planning.options();
     let before = plan::plan(&desired, &live, options);
     let AdoptedConfig {
         sources,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::adopt;
-use super::plan::{PlanningArgs, make_plan};
+use super::plan::{ComparingArgs, make_plan};
 use crate::cli::args::{ConsentArgs, parse_duration};
 use crate::cli::error::RunError;
 use crate::cli::exit::Exit;
@@ -23,7 +23,7 @@ use crate::render::text::{self, PlanView};
 #[derive(Args, Debug)]
 pub(super) struct DriftArgs {
     #[command(flatten)]
-    planning: PlanningArgs,
+    comparing: ComparingArgs,
     /// Edit the configuration so that it says what is live, comments and layout kept
     #[arg(long, conflicts_with_all = ["strict_spelling", "read"])]
     adopt: bool,
@@ -55,13 +55,13 @@ async fn check_drift(args: &DriftArgs, run: &mut Run, output: &Output) -> Result
     }
     run.started = Instant::now();
     if args.adopt {
-        return adopt::run(&args.planning, args.dry_run, run, output).await;
+        return adopt::run(&args.comparing, args.dry_run, run, output).await;
     }
     // Guards judge a change, and nothing is changed here.
     let consent = ConsentArgs::default();
-    let planned = make_plan(&args.planning, &consent, CheckedRules::Live, run).await?;
+    let planned = make_plan(&args.comparing, &consent, CheckedRules::Live, run).await?;
     run.refusals.clear();
-    let inventory = args.planning.inventory();
+    let inventory = args.comparing.inventory();
     let view = inventory
         .as_deref()
         .map_or(PlanView::Drift, PlanView::InventoryDrift);
@@ -69,6 +69,6 @@ async fn check_drift(args: &DriftArgs, run: &mut Run, output: &Output) -> Result
     text.push_str(&wrap_to_stdout(&text::last_changes(
         &run.metadata.last_changes,
     )));
-    let differs = args.planning.differs(&planned.plan);
+    let differs = args.comparing.differs(&planned.plan);
     Ok(show_plan(output, run, planned, differs, &text))
 }

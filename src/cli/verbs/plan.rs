@@ -5,8 +5,8 @@
 use clap::Args;
 
 use crate::cli::args::{
-    ConfigArgs, ConnectionArgs, ConsentArgs, FleetArgs, InventoryFileArgs, OutArgs, ReadArgs,
-    SpellingArgs, StrategyArgs, plan_options,
+    ConfigArgs, ConnectionArgs, ConsentArgs, FleetArgs, InventoryFileArgs, OutArgs, ReadMode,
+    StrategyArgs,
 };
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
@@ -18,11 +18,12 @@ use crate::cli::session::{self, Confirm, PlanRequest, Planned};
 use crate::cli::shard::ShardArgs;
 use crate::cli::signals::interruptible;
 use crate::cli::unconfirmed::{self, ReceiptsArgs};
-use crate::plan::Plan;
+use crate::model::Shard;
+use crate::plan::{self, Plan};
 use crate::policy::CheckedRules;
 use crate::render::text::PlanView;
 
-/// The arguments of a verb that compares and does not write.
+/// The arguments of a verb that makes a plan from a configuration.
 #[derive(Args, Debug)]
 pub(super) struct PlanningArgs {
     #[command(flatten)]
@@ -31,18 +32,56 @@ pub(super) struct PlanningArgs {
     pub(super) connection: ConnectionArgs,
     #[command(flatten)]
     pub(super) fleet: FleetArgs,
+    /// How live rules are read
+    #[arg(help_heading = "Connection", long, value_enum, value_name = "MODE", default_value_t = ReadMode::Exact, env = "PORTWARD_READ")]
+    pub(super) read: ReadMode,
     #[command(flatten)]
-    pub(super) reading: ReadArgs,
-    #[command(flatten)]
-    pub(super) strategy: StrategyArgs,
-    #[command(flatten)]
-    pub(super) spelling: SpellingArgs,
-    #[command(flatten)]
-    pub(super) snapshot: InventoryFileArgs,
+    strategy: StrategyArgs,
+    /// Report rules that allow the same access in other port ranges or networks as differences
+    #[arg(long)]
+    strict_spelling: bool,
     #[command(flatten)]
     pub(super) shard: ShardArgs,
     #[command(flatten)]
     pub(super) receipts: ReceiptsArgs,
+}
+
+impl PlanningArgs {
+    /// The options of the planner.
+    pub(super) fn options(&self) -> plan::Options {
+        plan::Options {
+            strategy: self.strategy.strategy,
+            strict_spelling: self.strict_spelling,
+        }
+    }
+
+    /// The request for a plan of all that differs, as it should be after `apply`.
+    pub(super) fn request<'a>(
+        &'a self,
+        consent: &'a ConsentArgs,
+        shard: Option<Shard>,
+    ) -> PlanRequest<'a> {
+        PlanRequest {
+            consent,
+            fleet: &self.fleet,
+            read: self.read,
+            options: self.options(),
+            judged: CheckedRules::Result,
+            confirm: Confirm::Planner,
+            preview: self.config.as_of,
+            shard,
+            only_expired: false,
+        }
+    }
+}
+
+/// The arguments of a verb that compares and does not write.
+#[derive(Args, Debug)]
+pub(super) struct ComparingArgs {
+    #[command(flatten)]
+    pub(super) planning: PlanningArgs,
+    #[command(flatten)]
+    pub(super) snapshot: InventoryFileArgs,
     /// Count instances that are not in the configuration as a difference
     #[arg(long)]
     fail_on_undeclared: bool,
@@ -51,7 +90,7 @@ pub(super) struct PlanningArgs {
 #[derive(Args, Debug)]
 pub(super) struct PlanArgs {
     #[command(flatten)]
-    planning: PlanningArgs,
+    comparing: ComparingArgs,
     #[command(flatten)]
     consent: ConsentArgs,
     #[command(flatten)]
@@ -65,9 +104,11 @@ pub(super) struct PlanArgs {
 }
 
 pub(super) async fn run(args: &PlanArgs, run: &mut Run, output: &Output) -> Result<Exit, RunError> {
+    let comparing = &args.comparing;
+    let planning = &comparing.planning;
     if args.out.out.is_some()
-        && args.planning.config.as_of.is_some()
-        && !args.planning.connection.is_emulated()
+        && planning.config.as_of.is_some()
+        && !planning.connection.is_emulated()
     {
         let error = CommandError::usage(
             "`--as-of` is a preview, and a plan file could make it real",
@@ -75,18 +116,18 @@ pub(super) async fn run(args: &PlanArgs, run: &mut Run, output: &Output) -> Resu
         );
         return Err(error.into());
     }
-    let planned = make_plan(&args.planning, &args.consent, CheckedRules::Result, run).await?;
+    let planned = make_plan(comparing, &args.consent, CheckedRules::Result, run).await?;
     let differs = if args.detailed_exitcode {
-        args.planning.differs(&planned.plan)
+        comparing.differs(&planned.plan)
     } else {
-        args.planning.fails_on_undeclared(&planned.plan)
+        comparing.fails_on_undeclared(&planned.plan)
     };
     let text = plan_text(run, &planned, PlanView::Plan, args.diff);
     planned.write(&args.out, run)?;
     Ok(show_plan(output, run, planned, differs, &text))
 }
 
-impl PlanningArgs {
+impl ComparingArgs {
     /// The inventory file in place of the service.
     pub(super) fn inventory(&self) -> Option<String> {
         let path = self.snapshot.inventory.as_deref()?;
@@ -109,36 +150,30 @@ impl PlanningArgs {
 
 /// Loads the configuration, connects for reading, and makes a plan. A signal ends it at once, because no write is in flight.
 pub(super) async fn make_plan(
-    args: &PlanningArgs,
+    args: &ComparingArgs,
     consent: &ConsentArgs,
     judged: CheckedRules,
     run: &mut Run,
 ) -> Result<Planned, RunError> {
-    let config = &args.config.config;
-    let warnings = unconfirmed::report_unconfirmed(&args.receipts.receipts, config);
+    let planning = &args.planning;
+    let config = &planning.config.config;
+    let warnings = unconfirmed::report_unconfirmed(&planning.receipts.receipts, config);
     let work = async {
-        let shard = args.shard.shard()?;
+        let shard = planning.shard.shard()?;
         run.metadata.shard = shard;
         run.metadata.inventory = args.inventory();
-        let connection = &args.connection.with_shard_rate(shard);
+        let connection = &planning.connection.with_shard_rate(shard);
         let inventory = args.snapshot.inventory.as_deref();
         let (loaded, sites, client) = session::open(config, connection, inventory, run).await?;
         let planned = session::plan(
             loaded,
-            args.config.as_of(),
+            planning.config.as_of(),
             connection,
             &sites,
             client.reader(),
             PlanRequest {
-                consent,
-                fleet: &args.fleet,
-                read: args.reading.read,
-                options: plan_options(args.strategy, args.spelling),
-                preview: args.config.as_of,
                 judged,
-                confirm: Confirm::Planner,
-                shard,
-                only_expired: false,
+                ..planning.request(consent, shard)
             },
             run,
         )

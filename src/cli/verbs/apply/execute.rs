@@ -39,10 +39,10 @@ pub(super) async fn execute(
     confirmation: Option<&ConfirmationRequest>,
     signals: &mut Signals,
 ) -> Result<Executed, CommandError> {
-    report_unfinished(&args.receipts.receipts);
+    report_unfinished(&args.planning.receipts.receipts);
     let receipt = create_receipt(args, prepared)?;
     let settings = Settings {
-        concurrency: usize::from(args.fleet.concurrency),
+        concurrency: usize::from(args.planning.fleet.concurrency),
         timeout: args.timeout,
         max_failures: args.max_failures.map(|most| most as usize),
         leases: prepared.leases,
@@ -98,10 +98,10 @@ fn create_receipt(args: &ApplyArgs, prepared: &Prepared) -> Result<ReceiptFile, 
     let mut header = Header::new(OffsetDateTime::now_utc(), prepared.scope.clone());
     header.plan_digest.clone_from(&prepared.digest);
     header.confirm_within = args.confirm_within.map(|timeout| timeout.as_secs());
-    ReceiptFile::create(&args.receipts.receipts, &header).map_err(|error| {
+    ReceiptFile::create(&args.planning.receipts.receipts, &header).map_err(|error| {
         CommandError::failed(format!(
             "cannot write a receipt in `{}`, so nothing was written: {error}",
-            args.receipts.receipts.display()
+            args.planning.receipts.receipts.display()
         ))
         .with_code(Code::File)
         .with_hint("name another folder with `--receipts`")

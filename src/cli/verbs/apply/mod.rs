@@ -15,10 +15,8 @@ use std::time::Duration;
 use clap::Args;
 use time::OffsetDateTime;
 
-use crate::cli::args::{
-    ConfigArgs, ConnectionArgs, ConsentArgs, FleetArgs, ReadArgs, SpellingArgs, StrategyArgs,
-    parse_duration,
-};
+use super::plan::PlanningArgs;
+use crate::cli::args::{ConsentArgs, parse_duration};
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
 use crate::cli::notify::{self, NotifyArgs};
@@ -26,11 +24,10 @@ use crate::cli::output::Output;
 use crate::cli::present::{fail, show};
 use crate::cli::run::Run;
 use crate::cli::session;
-use crate::cli::shard::ShardArgs;
 use crate::cli::signals::Signals;
 use crate::cli::streams::wrap_to_stdout;
 use crate::cli::terminal;
-use crate::cli::unconfirmed::{self, ReceiptsArgs};
+use crate::cli::unconfirmed;
 use crate::model::Code;
 use crate::plan::Report;
 use crate::render;
@@ -52,19 +49,7 @@ pub(super) struct ApplyArgs {
     )]
     digest: Option<String>,
     #[command(flatten)]
-    config: ConfigArgs,
-    #[command(flatten)]
-    connection: ConnectionArgs,
-    #[command(flatten)]
-    fleet: FleetArgs,
-    #[command(flatten)]
-    reading: ReadArgs,
-    #[command(flatten)]
-    strategy: StrategyArgs,
-    #[command(flatten)]
-    spelling: SpellingArgs,
-    #[command(flatten)]
-    shard: ShardArgs,
+    planning: PlanningArgs,
     #[command(flatten)]
     notify: NotifyArgs,
     #[command(flatten)]
@@ -88,8 +73,6 @@ pub(super) struct ApplyArgs {
     /// Only close what was granted for a time that is over, and remove its tags; nothing else is changed
     #[arg(long, conflicts_with_all = ["plan", "strategy", "strict_spelling", "allow", "confirm_within"])]
     only_expired: bool,
-    #[command(flatten)]
-    receipts: ReceiptsArgs,
 }
 
 pub(super) async fn run(
@@ -107,7 +90,10 @@ pub(super) async fn run(
 async fn apply(args: &ApplyArgs, run: &mut Run, output: &Output) -> Result<Exit, RunError> {
     // One for the whole verb, so that no signal is lost between two steps of it.
     let mut signals = Signals::listen();
-    let warnings = unconfirmed::report_unconfirmed(&args.receipts.receipts, &args.config.config);
+    let warnings = unconfirmed::report_unconfirmed(
+        &args.planning.receipts.receipts,
+        &args.planning.config.config,
+    );
     let prepared = prepare::prepare(args, &mut signals, run).await?;
     run.problems.extend(warnings);
     let ended = confirm_and_execute(args, output, run, &prepared, signals).await;
@@ -122,7 +108,7 @@ async fn apply(args: &ApplyArgs, run: &mut Run, output: &Output) -> Result<Exit,
         let text = report
             .as_ref()
             .map(|report| wrap_to_stdout(&render::text::report(report, &plan)));
-        let made = session::calls_made(&connection.call_counts(), args.connection.rate());
+        let made = session::calls_made(&connection.call_counts(), args.planning.connection.rate());
         run.set_calls(&connection.call_counts());
         run.plan = Some(plan);
         run.cost = Some(Cost { made, ..cost });

@@ -9,7 +9,6 @@ use time::OffsetDateTime;
 
 use super::ApplyArgs;
 use crate::apply::{Validity, receipt};
-use crate::cli::args::plan_options;
 use crate::cli::connection::{AccessMode, Connection};
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
@@ -62,38 +61,32 @@ pub(super) async fn prepare(
 }
 
 async fn from_config(args: &ApplyArgs, run: &mut Run) -> Result<Prepared, RunError> {
-    if args.config.as_of.is_some() && !args.connection.is_emulated() {
+    if args.planning.config.as_of.is_some() && !args.planning.connection.is_emulated() {
         return Err(CommandError::usage(
             "`--as-of` is a preview, and `apply` would make it real",
             "use it with `plan` and `drift`, or with `--emulator`",
         )
         .into());
     }
-    let shard = args.shard.shard()?;
+    let shard = args.planning.shard.shard()?;
     run.metadata.shard = shard;
-    let config = session::load(&args.config.config, run)?;
-    let sites = session::sites(&args.connection, &config).await?;
-    let ours = args.connection.with_shard_rate(shard);
+    let config = session::load(&args.planning.config.config, run)?;
+    let sites = session::sites(&args.planning.connection, &config).await?;
+    let ours = args.planning.connection.with_shard_rate(shard);
     let connection =
         Connection::connect(&ours, None, AccessMode::Write, &sites, config.accounts()).await?;
     let now = OffsetDateTime::now_utc();
-    let as_of = args.config.as_of.unwrap_or(now);
+    let as_of = args.planning.config.as_of.unwrap_or(now);
     let planned = session::plan(
         config,
         as_of,
-        &args.connection,
+        &args.planning.connection,
         &sites,
         connection.reader(),
         PlanRequest {
-            consent: &args.consent,
-            fleet: &args.fleet,
-            read: args.reading.read,
-            options: plan_options(args.strategy, args.spelling),
-            preview: args.config.as_of,
-            judged: policy::CheckedRules::Result,
             confirm: confirmer(args),
-            shard,
             only_expired: args.only_expired,
+            ..args.planning.request(&args.consent, shard)
         },
         run,
     )
@@ -170,7 +163,7 @@ async fn from_file(args: &ApplyArgs, path: &Path, run: &mut Run) -> Result<Prepa
         ))
         .into());
     }
-    if let Some(asked) = args.shard.shard()?
+    if let Some(asked) = args.planning.shard.shard()?
         && file.scope.shard != Some(asked)
     {
         let of = file.scope.shard.map_or_else(
@@ -183,7 +176,7 @@ async fn from_file(args: &ApplyArgs, path: &Path, run: &mut Run) -> Result<Prepa
     }
     check_selection(&file.plan, args, &name.to_string())?;
     if let Some(day) = file.scope.as_of
-        && !args.connection.is_emulated()
+        && !args.planning.connection.is_emulated()
     {
         let message = format!("`{name}` is a preview of {day}, and `apply` would make it real");
         let hint = "make a plan without `--as-of`";
@@ -203,12 +196,12 @@ async fn from_file(args: &ApplyArgs, path: &Path, run: &mut Run) -> Result<Prepa
         let sites: BTreeSet<Site> = ids.map(InstanceId::site).collect();
         sites.into_iter().collect()
     };
-    let ours = args.connection.with_shard_rate(file.scope.shard);
+    let ours = args.planning.connection.with_shard_rate(file.scope.shard);
     let connection = Connection::connect(&ours, None, AccessMode::Write, &sites, &accounts).await?;
     let expected =
         session::changing(&plan).map(|instance| (&instance.instance.id, &instance.before));
-    let (expected, read, reader) = (expected.collect(), args.reading.read, connection.reader());
-    let concurrency = args.fleet.concurrency;
+    let (expected, read, reader) = (expected.collect(), args.planning.read, connection.reader());
+    let concurrency = args.planning.fleet.concurrency;
     let live = discover_expected(reader, &sites, &expected, read, concurrency).await;
     let mismatches = mismatches(&file, &live);
     if !mismatches.is_empty() {
@@ -259,8 +252,8 @@ fn accounts_of(
     if planned.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let config = config::load(&args.config.config)?;
-    let config_name = args.config.config.display();
+    let config = config::load(&args.planning.config.config)?;
+    let config_name = args.planning.config.config.display();
     let mut accounts = BTreeMap::new();
     for (account, id) in planned {
         let difference = match config.accounts().get(account) {
@@ -284,7 +277,7 @@ fn stale_plan(message: String) -> CommandError {
 
 /// Refuses a plan that changes instances outside `--target`, `--region` or `--account`.
 fn check_selection(plan: &Plan, args: &ApplyArgs, name: &str) -> Result<(), RunError> {
-    let (connection, targets) = (&args.connection, &args.fleet.target);
+    let (connection, targets) = (&args.planning.connection, &args.planning.fleet.target);
     let patterns = session::patterns(targets)?;
     for id in session::changing(plan).map(|one| &one.instance.id) {
         let account = id.account.as_ref();
