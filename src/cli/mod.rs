@@ -12,7 +12,6 @@ mod embedded;
 mod error;
 mod exit;
 mod flags;
-mod jitter;
 mod last_change;
 mod leases;
 mod logging;

@@ -2,30 +2,32 @@
 //!
 //! **Owns** the choice that the arguments make, and the writing of files. **Does not** render a format.
 
-mod files;
-
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::args::{Format, OutputArgs};
 use super::exit::Exit;
 use super::streams::{try_write_stdout, write_error};
+use crate::atomic_file;
 use crate::model::Code;
-use files::GithubFiles;
 
 /// The format of stdout and the report files of one run.
 pub(super) struct Output {
     pub(super) format: Format,
     pub(super) reports: Vec<(Format, PathBuf)>,
-    github: GithubFiles,
+    /// The files that GitHub Actions gives a step: its summary and its outputs.
+    github: [Option<PathBuf>; 2],
 }
 
 impl Output {
     pub(super) fn new(args: &OutputArgs) -> Self {
+        let file = |name| std::env::var_os(name).filter(|path| !path.is_empty());
         Self {
             format: args.format,
             reports: args.report.clone(),
-            github: GithubFiles::from_env(),
+            github: ["GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"]
+                .map(|name| file(name).map(PathBuf::from)),
         }
     }
 
@@ -44,21 +46,25 @@ impl Output {
     /// Writes the summary and the outputs of a step of GitHub Actions, and returns the exit for that alone.
     pub(super) fn write_github(&self, summary: &str, outputs: &str) -> Exit {
         let mut exits = Vec::new();
-        for (path, text) in [
-            (&self.github.summary, summary),
-            (&self.github.output, outputs),
-        ] {
+        for (path, text) in self.github.iter().zip([summary, outputs]) {
             if let Some(path) = path {
-                exits.push(exit_of_write(path, files::append(path, text)));
+                exits.push(exit_of_write(path, append(path, text)));
             }
         }
         Exit::highest(&exits)
     }
 }
 
-/// Writes a report, and returns the exit for that alone.
+/// Writes a report without colour, and returns the exit for that alone.
 pub(super) fn write_report(path: &Path, text: &str) -> Exit {
-    exit_of_write(path, files::write_report(path, text))
+    let text = anstream::adapter::strip_str(text).to_string();
+    exit_of_write(path, atomic_file::write(path, text.as_bytes()))
+}
+
+/// Appends to a file of a step, which may hold the output of earlier commands of the same step.
+fn append(path: &Path, content: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+    file.write_all(content.as_bytes())
 }
 
 /// Prints an error where a file could not be written, and returns the exit.

@@ -9,13 +9,13 @@ use clap::Args;
 use super::adopt;
 use super::plan::{ComparingArgs, make_plan};
 use crate::cli::args::{ConsentArgs, parse_duration};
-use crate::cli::error::RunError;
+use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
-use crate::cli::jitter;
 use crate::cli::notify::{self, NotifyArgs};
 use crate::cli::output::Output;
 use crate::cli::present::{fail, plan_text, show_plan};
 use crate::cli::run::Run;
+use crate::cli::signals::interruptible;
 use crate::cli::streams::wrap_to_stdout;
 use crate::policy::CheckedRules;
 use crate::render::text::{self, PlanView};
@@ -51,7 +51,13 @@ pub(super) async fn run(
 
 async fn check_drift(args: &DriftArgs, run: &mut Run, output: &Output) -> Result<Exit, RunError> {
     if let Some(max) = args.jitter {
-        jitter::sleep(jitter::random_delay(max)).await?;
+        let delay = random_delay(max);
+        tracing::info!(
+            seconds = delay.as_secs(),
+            "waiting a random time (--jitter)"
+        );
+        let sleep = async { Ok::<_, CommandError>(tokio::time::sleep(delay).await) };
+        interruptible(sleep).await?;
     }
     run.started = Instant::now();
     if args.adopt {
@@ -71,4 +77,21 @@ async fn check_drift(args: &DriftArgs, run: &mut Run, output: &Output) -> Result
     )));
     let differs = args.comparing.differs(&planned.plan);
     Ok(show_plan(output, run, planned, differs, &text))
+}
+
+/// A duration of at most `max`, seeded by the operating system.
+fn random_delay(max: Duration) -> Duration {
+    max.mul_f64(fastrand::f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jitter_stays_below_its_maximum() {
+        for max in [Duration::ZERO, Duration::from_mins(5), Duration::MAX] {
+            assert!((0..100).all(|_| random_delay(max) <= max));
+        }
+    }
 }
