@@ -1,9 +1,8 @@
 //! `--notify-url`: one JSON object per run, sent to a webhook.
 //!
 //! **Owns** when it is sent, the one retry, and the secrecy of the URL, which for most chats is the only secret. A failed
-//! notification is a warning, and makes the exit code 1 where it would have been 0. **Does not** change another exit code.
-
-mod post;
+//! notification is a warning, and makes the exit code 1 where it would have been 0. **Does not** change another exit code,
+//! follow a redirect, or read the response.
 
 use std::env;
 use std::fmt;
@@ -12,11 +11,14 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
 
 use super::error::CommandError;
 use super::exit::Exit;
 use super::run::Run;
 use super::signals::interruptible;
+use crate::lightsail::aws::{self, PostError};
 
 /// The time for both attempts. It is short because a job waits for the end of the run.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -26,6 +28,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// The variable with the bearer token.
 const TOKEN_VARIABLE: &str = "PORTWARD_NOTIFY_TOKEN";
+
+const USER_AGENT: &str = concat!("portward/", env!("CARGO_PKG_VERSION"));
 
 #[derive(Args, Debug)]
 pub(super) struct NotifyArgs {
@@ -126,16 +130,57 @@ pub(super) async fn deliver(webhook: Option<&Webhook>, run: &Run) -> Exit {
     }
 }
 
-async fn send(url: &str, token: Option<&str>, body: &str) -> Result<(), post::DeliveryError> {
+/// A failed delivery. Displays as a fragment without a secret.
+#[derive(Debug, thiserror::Error)]
+enum DeliveryError {
+    #[error("the response was HTTP {0}")]
+    Status(u16),
+    #[error("no response in time")]
+    Timeout(#[from] Elapsed),
+    #[error(transparent)]
+    Request(#[from] PostError),
+}
+
+impl DeliveryError {
+    /// Whether another attempt may succeed.
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Status(status) => *status == 429 || *status >= 500,
+            Self::Timeout(_) | Self::Request(PostError::Unreachable(_)) => true,
+            Self::Request(PostError::Address | PostError::Header(_)) => false,
+        }
+    }
+}
+
+/// Sends the message, and once more where another attempt may succeed.
+async fn send(url: &str, token: Option<&str>, body: &str) -> Result<(), DeliveryError> {
     let began = Instant::now();
-    let first = post::post(url, token, body, DEADLINE / 2).await;
-    match first {
+    match post(url, token, body, DEADLINE / 2).await {
         Err(error) if error.is_transient() => {
             tokio::time::sleep(PAUSE).await;
             let left = DEADLINE.saturating_sub(began.elapsed());
-            post::post(url, token, body, left).await
+            post(url, token, body, left).await
         }
         done => done,
+    }
+}
+
+/// Sends a JSON object by `POST`, with the token as `Authorization: Bearer` if there is one.
+async fn post(
+    url: &str,
+    token: Option<&str>,
+    body: &str,
+    limit: Duration,
+) -> Result<(), DeliveryError> {
+    let token = token.map(|token| format!("Bearer {token}"));
+    let mut headers = vec![
+        ("content-type", "application/json"),
+        ("user-agent", USER_AGENT),
+    ];
+    headers.extend(token.as_deref().map(|token| ("authorization", token)));
+    match timeout(limit, aws::post(url, &headers, body)).await?? {
+        200..300 => Ok(()),
+        status => Err(DeliveryError::Status(status)),
     }
 }
 
@@ -147,7 +192,7 @@ fn check_url(url: &str, has_token: bool) -> Result<(), CommandError> {
         "http" => false,
         _ => {
             return Err(CommandError::usage(
-                "`--notify-url` is no `https://` or `http://` address",
+                "`--notify-url` is not an `https://` or `http://` address",
                 "give the webhook's whole address, best as PORTWARD_NOTIFY_URL",
             ));
         }
@@ -212,6 +257,19 @@ mod tests {
             assert_eq!(redacted(url), "https://hooks.example.com/…");
         }
         assert_eq!(format!("{:?}", Secret("secret".to_owned())), "…");
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn send_errors_contain_no_secret() {
+        for (url, token) in [
+            ("no url at all", None),
+            ("http://127.0.0.1:9/x", Some("a\nb: c")),
+        ] {
+            let error = send(url, token, "{}").await.expect_err("nothing to send");
+            let text = format!("{error} {error:?}");
+            assert!(!text.contains("127") && !text.contains("b: c"), "{text}");
+            assert!(!error.is_transient());
+        }
     }
 
     #[test]

@@ -28,14 +28,17 @@ pub(super) fn client() -> SharedHttpClient {
     SharedHttpClient::new(ConnectorPool::default())
 }
 
-/// A `POST` failed. Contains neither the URL nor a header, which may be secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A `POST` failed. Displays as a fragment without the URL or the value of a header, which may be secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PostError {
     /// The URL is not valid.
+    #[error("the address is not a valid URL")]
     Address,
-    /// A header is not valid.
-    Header,
+    /// The value of this header is not valid.
+    #[error("the value of the header `{0}` is not valid")]
+    Header(&'static str),
     /// There was no response, for this reason.
+    #[error("{0}")]
     Unreachable(String),
 }
 
@@ -90,11 +93,11 @@ fn post_request(
 ) -> Result<HttpRequest, PostError> {
     let mut request = HttpRequest::new(body.to_owned().into());
     request.set_uri(url).map_err(|_| PostError::Address)?;
-    request.set_method("POST").map_err(|_| PostError::Header)?;
+    request.set_method("POST").map_err(|_| PostError::Address)?;
     for (name, value) in headers {
         let value = (*value).to_owned();
         let inserted = request.headers_mut().try_insert(*name, value);
-        inserted.map_err(|_| PostError::Header)?;
+        inserted.map_err(|_| PostError::Header(name))?;
     }
     Ok(request)
 }
@@ -215,7 +218,11 @@ mod tests {
     fn invalid_post_is_an_error_without_secrets() {
         for (url, token, error) in [
             ("no url at all", "a", PostError::Address),
-            ("http://127.0.0.1:9/x", "a\nb: c", PostError::Header),
+            (
+                "http://127.0.0.1:9/x",
+                "a\nb: c",
+                PostError::Header("authorization"),
+            ),
         ] {
             let request = post_request(url, &[("authorization", token)], "{}");
             assert_eq!(request.map(|_| ()), Err(error));
