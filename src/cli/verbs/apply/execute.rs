@@ -8,7 +8,7 @@ use super::ApplyArgs;
 use super::confirm::ConfirmationRequest;
 use super::prepare::Prepared;
 use super::probe;
-use crate::apply::receipt::{Header, ReceiptFile};
+use crate::apply::receipt::{Header, ReceiptFile, Scope};
 use crate::apply::{self, Progress, Settings, Stop, SystemClock, Tools};
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
@@ -45,7 +45,7 @@ pub(super) async fn execute(
         concurrency: usize::from(args.planning.fleet.concurrency),
         timeout: args.timeout,
         max_failures: args.max_failures.map(|most| most as usize),
-        leases: prepared.leases,
+        leases: prepared.scope.leases,
         ..Settings::default()
     };
     let stop = Stop::new();
@@ -95,7 +95,13 @@ pub(super) async fn execute(
 }
 
 fn create_receipt(args: &ApplyArgs, prepared: &Prepared) -> Result<ReceiptFile, CommandError> {
-    let mut header = Header::new(OffsetDateTime::now_utc(), prepared.scope.clone());
+    let scope = prepared.scope.clone();
+    let scope = Scope {
+        account: scope.account,
+        regions: scope.regions,
+        targets: scope.targets,
+    };
+    let mut header = Header::new(OffsetDateTime::now_utc(), scope);
     header.plan_digest.clone_from(&prepared.digest);
     header.confirm_within = args.confirm_within.map(|timeout| timeout.as_secs());
     ReceiptFile::create(&args.planning.receipts.receipts, &header).map_err(|error| {

@@ -8,7 +8,7 @@ use std::path::Path;
 use time::OffsetDateTime;
 
 use super::ApplyArgs;
-use crate::apply::{Validity, receipt};
+use crate::apply::Validity;
 use crate::cli::connection::{AccessMode, Connection};
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
@@ -19,7 +19,7 @@ use crate::cli::signals::Signals;
 use crate::config::{self, Account};
 use crate::exposure;
 use crate::model::{Instance, InstanceId, Live, Site, Unreadable};
-use crate::plan::file::{self, PlanFile};
+use crate::plan::file::{self, PlanFile, Scope};
 use crate::plan::{InstancePlan, Plan, Verdict};
 use crate::policy;
 use crate::render::cost::Cost;
@@ -31,15 +31,14 @@ pub(super) struct Prepared {
     pub(super) plan: Plan,
     /// The end of its validity.
     pub(super) validity: Validity,
-    pub(super) scope: receipt::Scope,
+    /// What the plan is for.
+    pub(super) scope: Scope,
     /// The calls so far, and those to come.
     pub(super) cost: Cost,
     /// The digest of the plan file, if there is one.
     pub(super) digest: Option<String>,
     /// The tags of expired leases whose access the plan closes.
     pub(super) ended: BTreeMap<InstanceId, BTreeSet<String>>,
-    /// Whether access may be granted and revoked at the same time.
-    pub(super) leases: bool,
     /// The plan as text.
     pub(super) text: String,
 }
@@ -101,16 +100,10 @@ async fn from_config(args: &ApplyArgs, run: &mut Run) -> Result<Prepared, RunErr
     };
     let planned = planned.with_cost(&connection.call_counts(), &ours);
     let text = plan_text(run, &planned, PlanView::Plan, false);
-    let scope = planned.inputs.scope;
     Ok(Prepared {
         connection,
         cost: planned.cost,
-        leases: scope.leases,
-        scope: receipt::Scope {
-            account: scope.account,
-            regions: scope.regions,
-            targets: scope.targets,
-        },
+        scope: planned.inputs.scope,
         plan: planned.plan,
         validity: Validity {
             until: None,
@@ -217,27 +210,23 @@ async fn from_file(args: &ApplyArgs, path: &Path, run: &mut Run) -> Result<Prepa
     }
     withhold_unlisted(&mut plan, &live);
     remove_unchanged(&mut plan);
-    let leases = file.scope.leases;
     let counts = connection.call_counts();
+    let leases = file.scope.leases;
     let cost = session::cost(&counts, &plan, leases, ours.rate(), BTreeSet::new());
+    let digest = file.digest().to_string();
     Ok(Prepared {
         connection,
-        scope: receipt::Scope {
-            account: file.scope.account.clone(),
-            regions: regions.clone(),
-            targets: file.scope.targets.clone(),
-        },
         // A plan that a guard or a policy refuses is never written to a file.
         text: guarded_text(&plan, &[], &cost, PlanView::Plan),
         cost,
-        digest: Some(file.digest().to_string()),
+        digest: Some(digest),
         ended: BTreeMap::new(),
-        leases,
         plan,
         validity: Validity {
             until: Some(file.valid_until),
             ..Validity::default()
         },
+        scope: file.scope,
     })
 }
 
