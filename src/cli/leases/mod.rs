@@ -63,7 +63,7 @@ impl FleetSession {
             return Err(error.into());
         }
         let config = session::load(&args.config.config, run)?;
-        let sites = session::sites(&args.connection, &config).await?;
+        let sites = session::sites(&args.connection, Some(&config)).await?;
         let connection =
             Connection::connect(&args.connection, None, mode, &sites, config.accounts()).await?;
         let others = session::other_sites(&args.connection, &config, &sites).await;

@@ -237,7 +237,7 @@ pub(super) async fn open(
     // Both are large for a large fleet, and neither needs the other.
     let snapshot = inventory.map(Snapshot::read);
     let config = load(config, run)?;
-    let sites = sites(connection, &config).await?;
+    let sites = sites(connection, Some(&config)).await?;
     let connection = Connection::connect(
         connection,
         snapshot,
@@ -249,25 +249,30 @@ pub(super) async fn open(
     Ok((config, sites, connection))
 }
 
-/// The sites to read: from the flag, or else the configuration, or else the environment.
+/// The sites to read: from the flag, or else the configuration if there is one, or else the environment.
 pub(super) async fn sites(
     connection: &ConnectionArgs,
-    config: &Config,
+    config: Option<&Config>,
 ) -> Result<Vec<Site>, CommandError> {
-    if !config.accounts().is_empty() {
+    if let Some(config) = config.filter(|config| !config.accounts().is_empty()) {
         return accounts::sites(connection, config).await;
     }
     if let Some(name) = connection.account.first() {
-        return Err(CommandError::usage(
-            format!("`--account {name}` names no account: the configuration has none"),
-            "add it, as in `[accounts.prod] id = \"123456789012\"`, or leave `--account` out",
-        ));
+        return Err(match config {
+            Some(_) => CommandError::usage(
+                format!("`--account {name}` names no account: the configuration has none"),
+                "add it, as in `[accounts.prod] id = \"123456789012\"`, or leave `--account` out",
+            ),
+            None => CommandError::usage(
+                format!("`--account {name}` is the name that a configuration gives an account"),
+                "name the configuration with `-c FILE`",
+            ),
+        });
     }
-    let mut regions: BTreeSet<String> = if connection.region.is_empty() {
-        config.regions().clone()
-    } else {
-        connection.region.iter().cloned().collect()
-    };
+    let mut regions: BTreeSet<String> = connection.region.iter().cloned().collect();
+    if regions.is_empty() {
+        regions.extend(config.into_iter().flat_map(Config::regions).cloned());
+    }
     if regions.is_empty() {
         regions.extend(aws::default_region(connection.profile.as_deref()).await);
     }
@@ -292,7 +297,7 @@ pub(super) fn listing(sites: &[Site], others: &[Site], seen: &Live) -> Listing {
 fn no_region() -> CommandError {
     CommandError::usage(
         "no region to look at",
-        "name one: `region = \"eu-central-1\"` under [defaults], --region, or AWS_REGION",
+        "name one: `--region eu-central-1`, AWS_REGION, or `region` under `[defaults]`",
     )
 }
 

@@ -73,7 +73,7 @@ struct ExplainResult {
 async fn explain(args: &ExplainArgs, run: &mut Run) -> Result<ExplainResult, RunError> {
     let config = session::load(&args.config.config, run)?;
     let question = Question::parse(args, &config)?;
-    let sites = session::sites(&args.connection, &config).await?;
+    let sites = session::sites(&args.connection, Some(&config)).await?;
     let snapshot = args.snapshot.inventory.as_deref().map(Snapshot::read);
     let connection = Connection::connect(
         &args.connection,

@@ -24,7 +24,6 @@ use crate::cli::streams::report_problem;
 use crate::config::{self, Account};
 use crate::inventory::{Entry, Inventory, Unlisted};
 use crate::lightsail::Reader;
-use crate::lightsail::aws;
 use crate::model::{Code, Instance, InstanceId, PortState, Site, Unreadable, sanitize_json};
 use crate::render::json::Problem;
 
@@ -115,43 +114,22 @@ impl SurveyArgs {
         })
     }
 
-    /// The sites to read, and the connection to named accounts.
+    /// The sites to read, and the accounts of the configuration.
     async fn sites(&self) -> Result<(Vec<Site>, BTreeMap<String, Account>), RunError> {
-        if let Some(path) = &self.config {
-            let config = config::load(path)?;
-            let sites = session::sites(&self.connection, &config).await?;
-            return Ok((sites, config.accounts().clone()));
-        }
-        if let Some(name) = self.connection.account.first() {
-            return Err(CommandError::usage(
-                format!("`--account {name}` is the name that a configuration gives an account"),
-                "name the configuration with `-c FILE`",
-            )
-            .into());
-        }
-        let regions = self.regions().await?;
-        Ok((
-            regions.into_iter().map(Site::of_region).collect(),
-            BTreeMap::new(),
-        ))
-    }
-
-    /// The regions to read: from the flag, or else all regions of the inventory file, or else from the environment.
-    async fn regions(&self) -> Result<BTreeSet<String>, CommandError> {
-        if !self.connection.region.is_empty() {
-            return Ok(self.connection.region.iter().cloned().collect());
-        }
+        let config = self.config.as_deref().map(config::load).transpose()?;
         let emulator = self.connection.emulator.as_deref();
-        if let Some(path) = self.snapshot.inventory.as_deref().or(emulator) {
-            return Ok(documents::inventory(path)?.regions.into_keys().collect());
-        }
-        let region = aws::default_region(self.connection.profile.as_deref()).await;
-        region.map(|region| [region].into()).ok_or_else(|| {
-            CommandError::usage(
-                "no region to look at",
-                "name one or more: `--region eu-central-1`, or AWS_REGION",
-            )
-        })
+        let file = self.snapshot.inventory.as_deref().or(emulator);
+        let names_regions = config.is_some() || !self.connection.region.is_empty();
+        let sites = match file.filter(|_| !names_regions && self.connection.account.is_empty()) {
+            // All that there is.
+            Some(file) => {
+                let regions = documents::inventory(file)?.regions.into_keys();
+                regions.map(Site::of_region).collect()
+            }
+            None => session::sites(&self.connection, config.as_ref()).await?,
+        };
+        let accounts = config.map(|config| config.accounts().clone());
+        Ok((sites, accounts.unwrap_or_default()))
     }
 
     /// Writes the result to stdout or to the file, with the reports.

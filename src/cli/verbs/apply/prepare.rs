@@ -70,7 +70,7 @@ async fn from_config(args: &ApplyArgs, run: &mut Run) -> Result<Prepared, RunErr
     let shard = args.planning.shard.shard()?;
     run.metadata.shard = shard;
     let config = session::load(&args.planning.config.config, run)?;
-    let sites = session::sites(&args.planning.connection, &config).await?;
+    let sites = session::sites(&args.planning.connection, Some(&config)).await?;
     let ours = args.planning.connection.with_shard_rate(shard);
     let connection =
         Connection::connect(&ours, None, AccessMode::Write, &sites, config.accounts()).await?;

@@ -22,7 +22,6 @@ use crate::cli::session;
 use crate::cli::signals::interruptible;
 use crate::cli::streams::{is_quiet, wrap_to_stdout, write_stdout};
 use crate::config::{self, Config, Severity};
-use crate::model::Site;
 use crate::render::{count, sanitize};
 
 #[derive(Args, Debug)]
@@ -133,10 +132,7 @@ async fn run_checks(args: &DoctorArgs) -> Vec<Check> {
         .map(Config::accounts)
         .cloned()
         .unwrap_or_default();
-    let sites = match &config {
-        Some(config) => session::sites(&args.connection, config).await,
-        None => default_sites(&args.connection).await,
-    };
+    let sites = session::sites(&args.connection, config.as_ref()).await;
     let sites = sites.unwrap_or_else(|CommandError { message, hint, .. }| {
         checks.push(Check::fail("regions", message, hint, Exit::Usage));
         Vec::new()
@@ -159,18 +155,6 @@ async fn run_checks(args: &DoctorArgs) -> Vec<Check> {
         .extend(account::run_checks(&connection, &sites, &accounts, args.connection.rate()).await);
     connection.close().await;
     checks
-}
-
-/// The sites to check without a configuration.
-async fn default_sites(connection: &ConnectionArgs) -> Result<Vec<Site>, CommandError> {
-    let empty = config::parse(vec![config::Source::new(
-        "none",
-        "version = 1\n".to_owned(),
-    )]);
-    match empty {
-        Ok(config) => session::sites(connection, &config).await,
-        Err(_) => Ok(Vec::new()),
-    }
 }
 
 /// The configuration, if there is one.
