@@ -13,11 +13,14 @@ use super::markdown::escape::prose;
 
 /// Lines above a text.
 pub(crate) fn text(notes: &[String], document: &str) -> String {
-    let mut text = String::new();
-    for note in notes {
-        let _ = writeln!(text, "note: {}", sanitize(note));
-    }
-    text + document
+    lines_above("", notes, document)
+}
+
+fn lines_above(start: &str, notes: &[String], document: &str) -> String {
+    let lines = notes
+        .iter()
+        .map(|note| format!("{start}note: {}\n", sanitize(note)));
+    lines.collect::<String>() + document
 }
 
 /// A list below a comment.
@@ -68,11 +71,7 @@ pub(crate) fn sarif(notes: &[String], document: &str) -> String {
 
 /// Comments above metrics.
 pub(crate) fn prometheus(notes: &[String], document: &str) -> String {
-    let mut text = String::new();
-    for note in notes {
-        let _ = writeln!(text, "# note: {}", sanitize(note));
-    }
-    text + document
+    lines_above("# ", notes, document)
 }
 
 #[cfg(test)]

@@ -105,7 +105,7 @@ impl Page<'_> {
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta name="color-scheme" content="light dark";
                     meta name="referrer" content="no-referrer";
-                                    title { (head.title()) }
+                    title { (head.title()) }
                     // A constant of ours, and a browser takes the text of a style sheet as it is: it knows no escapes there.
                     style { (PreEscaped(STYLE)) }
                 }

@@ -6,21 +6,18 @@
 mod access;
 mod document;
 
-use std::borrow::Cow;
-
 use serde::{Deserialize, Serialize};
 
 #[cfg(test)]
 pub(super) use access::ComparisonDoc;
 pub(crate) use access::comparison;
-use document::Needed;
 pub(super) use document::{Document, Reported, ShardEnd, Summary};
 
 use super::cost::Cost;
 use super::formats::to_json;
 use super::metadata::{Metadata, PlanView};
-use crate::model::{Code, InstanceId};
-use crate::plan::{InstanceResult, Plan, Report};
+use crate::model::Code;
+use crate::plan::{Plan, Report};
 use crate::policy::{Refusal, Violation};
 
 /// The value of `format`.
@@ -137,55 +134,7 @@ impl Problem {
 
 /// The document, indented, with a final newline.
 pub fn document(run: &Run<'_>) -> String {
-    let empty = Plan::default();
-    let plan = run.plan.unwrap_or(&empty);
-    let results = run
-        .report
-        .map(|report| report.results.as_slice())
-        .unwrap_or_default();
-    let nothing = Metadata::default();
-    let metadata = run.metadata.unwrap_or(&nothing);
-    let instances = plan.instances.iter().map(|plan| {
-        let id = &plan.instance.id;
-        let result = results.iter().find(|result| result.id == *id);
-        Reported {
-            plan: Cow::Borrowed(plan),
-            last_change: metadata.last_changes.get(id).map(Cow::Borrowed),
-            outcome: result.map(InstanceResult::ending),
-        }
-    });
-    let listed = run.cost.iter().flat_map(|cost| &cost.only_listed);
-    let was_begun = |id: &InstanceId| results.iter().any(|r| r.id == *id && r.was_begun());
-    let mut document = Document {
-        verb: run.verb.into(),
-        shard: metadata.shard,
-        config: metadata.config,
-        exit_code: run.exit_code,
-        interrupted: run.report.is_some_and(|report| report.interrupted),
-        error: run.error.as_ref().map(Cow::Borrowed),
-        problems: (&run.problems).into(),
-        refusals: run.refusals.into(),
-        violations: run.violations.into(),
-        overrides: (&plan.overrides).into(),
-        instances: instances.collect(),
-        unreadable: (&plan.unreadable).into(),
-        undecided: (&plan.undecided).into(),
-        regions_unreadable: (&plan.sites_unreadable).into(),
-        missing: (&plan.missing).into(),
-        not_planned: (&plan.unplanned).into(),
-        undeclared: (&plan.undeclared).into(),
-        expiring: (&metadata.expiring).into(),
-        api_calls: (&metadata.calls).into(),
-        notes: (&plan.notes).into(),
-        needed: run.cost.map(Needed::of),
-        seen_in_bulk: listed
-            .filter(|id| !was_begun(id))
-            .map(Cow::Borrowed)
-            .collect(),
-        ..Document::empty()
-    };
-    document.summary = Summary::of(&document, run.report.is_some());
-    text(&document)
+    text(&Document::of(run))
 }
 
 /// A report as text.

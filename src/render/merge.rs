@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::json::{self, Document, FORMAT, Problem, ShardEnd, Summary, VERSION};
 use super::metadata::Calls;
-use super::prometheus::{Counts, Violations};
+use super::prometheus::Counts;
 use crate::model::{Code, InstanceId, Shard, sanitize_line};
 use crate::plan::Status;
 use crate::policy::{Refusal, Subject, Violation};
@@ -360,28 +360,10 @@ impl Merged {
         &self.0.verb
     }
 
-    /// The number of each kind; `None` if no shard had an answer.
+    /// The number of each kind; `None` if a shard had no answer.
     pub(crate) fn counts(&self) -> Option<Counts> {
         let all = &self.0;
-        let applied = all.instances.iter().filter(|instance| {
-            let outcome = instance.outcome.as_ref();
-            let is_done = outcome.is_some_and(|outcome| outcome.status.is_success());
-            instance.differs() && is_done && instance.plan.still_open.is_empty()
-        });
-        let applied = applied.count();
-        let differing = all.instances.iter().filter(|i| i.differs()).count();
-        all.error.is_none().then(|| Counts {
-            in_sync: all.summary.in_sync + applied,
-            differing: differing - applied,
-            incomplete: all.summary.incomplete,
-            unreadable: all.unreadable.len(),
-            undecided: all.undecided.len(),
-            regions_unreadable: all.regions_unreadable.len(),
-            undeclared: all.summary.undeclared,
-            missing: all.summary.missing,
-            expiring: all.expiring.len(),
-            violations: Violations::of(&all.violations),
-        })
+        all.error.is_none().then(|| Counts::of(all))
     }
 
     /// The calls of all shards.

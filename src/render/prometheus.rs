@@ -10,10 +10,9 @@ use std::fmt::{Display, Write as _};
 use serde::{Serialize, Serializer};
 
 use super::formats::sanitize;
-use super::json::Run;
+use super::json::{Document, Reported, Run};
 use super::metadata::Calls;
 use crate::model::{PolicySeverity, Shard};
-use crate::plan::{InstancePlan, Outcome};
 use crate::policy::Violation;
 
 const LAST_SUCCESS: &str = "portward_last_success_timestamp_seconds";
@@ -100,35 +99,35 @@ impl Violations {
 }
 
 impl Counts {
-    /// Those of a run that has a plan. What was applied is in sync.
+    /// Those of a run that has a plan.
     pub(crate) fn of_run(run: &Run<'_>) -> Option<Self> {
-        let plan = run.plan?;
-        let results = run.report.map_or(&[][..], |report| &report.results);
-        let is_done = |instance: &InstancePlan| {
-            !instance.verdict.differs()
-                || instance.still_open.is_empty()
-                    && results.iter().any(|result| {
-                        result.id == instance.instance.id
-                            && matches!(
-                                result.outcome,
-                                Outcome::Applied { .. } | Outcome::AlreadyApplied
-                            )
-                    })
+        run.plan.map(|_| Self::of(&Document::of(run)))
+    }
+
+    /// Those of a report. What was applied is in sync.
+    pub(super) fn of(report: &Document<'_>) -> Self {
+        let is_done = |instance: &Reported<'_>| {
+            let outcome = instance.outcome.as_ref();
+            !instance.differs()
+                || instance.plan.still_open.is_empty()
+                    && outcome.is_some_and(|outcome| outcome.status.is_success())
         };
-        let count =
-            |is: &dyn Fn(&InstancePlan) -> bool| plan.instances.iter().filter(|i| is(i)).count();
-        Some(Self {
-            in_sync: count(&|i| is_done(i) && i.incomplete.is_none()),
+        let count = |is: &dyn Fn(&Reported<'_>) -> bool| {
+            let instances = report.instances.iter();
+            instances.filter(|instance| is(instance)).count()
+        };
+        Self {
+            in_sync: count(&|i| is_done(i) && i.plan.incomplete.is_none()),
             differing: count(&|i| !is_done(i)),
-            incomplete: count(&|i| i.incomplete.is_some()),
-            unreadable: plan.unreadable.len(),
-            undecided: plan.undecided.len(),
-            regions_unreadable: plan.sites_unreadable.len(),
-            undeclared: plan.undeclared.len(),
-            missing: plan.missing.len(),
-            expiring: run.metadata.map_or(0, |metadata| metadata.expiring.len()),
-            violations: Violations::of(run.violations),
-        })
+            incomplete: report.summary.incomplete,
+            unreadable: report.unreadable.len(),
+            undecided: report.undecided.len(),
+            regions_unreadable: report.regions_unreadable.len(),
+            undeclared: report.undeclared.len(),
+            missing: report.missing.len(),
+            expiring: report.expiring.len(),
+            violations: Violations::of(&report.violations),
+        }
     }
 }
 

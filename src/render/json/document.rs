@@ -5,14 +5,15 @@
 //! the way.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FORMAT, Problem, TOOL, VERSION};
+use super::{FORMAT, Problem, Run, TOOL, VERSION};
 use crate::model::{
     Fingerprint, InstanceId, Missing, Note, Shard, Site, Undeclared, Unreadable, pairs,
 };
-use crate::plan::{Ending, InstancePlan, Override, Verdict};
+use crate::plan::{Ending, InstancePlan, InstanceResult, Override, Verdict};
 use crate::policy::{Refusal, Violation};
 use crate::render::cost::Cost;
 use crate::render::metadata::{Calls, Expiring, LastChange};
@@ -80,7 +81,7 @@ pub(in crate::render) struct Document<'a> {
     pub(in crate::render) seen_in_bulk: Vec<Cow<'a, InstanceId>>,
 }
 
-impl Document<'_> {
+impl<'a> Document<'a> {
     /// One of this program, without anything to list.
     pub(in crate::render) fn empty() -> Self {
         Self {
@@ -89,6 +90,56 @@ impl Document<'_> {
             tool: TOOL.into(),
             ..Self::default()
         }
+    }
+
+    /// The report of a run.
+    pub(in crate::render) fn of(run: &'a Run<'a>) -> Self {
+        let mut document = Self {
+            verb: run.verb.into(),
+            exit_code: run.exit_code,
+            interrupted: run.report.is_some_and(|report| report.interrupted),
+            error: run.error.as_ref().map(Cow::Borrowed),
+            problems: (&run.problems).into(),
+            refusals: run.refusals.into(),
+            violations: run.violations.into(),
+            needed: run.cost.map(Needed::of),
+            ..Self::empty()
+        };
+        let results = run.report.iter().flat_map(|report| &report.results);
+        let results: HashMap<&InstanceId, &InstanceResult> =
+            results.map(|result| (&result.id, result)).collect();
+        if let Some(metadata) = run.metadata {
+            document.shard = metadata.shard;
+            document.config = metadata.config;
+            document.expiring = (&metadata.expiring).into();
+            document.api_calls = (&metadata.calls).into();
+        }
+        if let Some(plan) = run.plan {
+            document.overrides = (&plan.overrides).into();
+            document.unreadable = (&plan.unreadable).into();
+            document.undecided = (&plan.undecided).into();
+            document.regions_unreadable = (&plan.sites_unreadable).into();
+            document.missing = (&plan.missing).into();
+            document.not_planned = (&plan.unplanned).into();
+            document.undeclared = (&plan.undeclared).into();
+            document.notes = (&plan.notes).into();
+            let instances = plan.instances.iter().map(|plan| {
+                let id = &plan.instance.id;
+                let last_change = run.metadata.and_then(|it| it.last_changes.get(id));
+                Reported {
+                    plan: Cow::Borrowed(plan),
+                    last_change: last_change.map(Cow::Borrowed),
+                    outcome: results.get(id).map(|result| result.ending()),
+                }
+            });
+            document.instances = instances.collect();
+        }
+        let listed = run.cost.iter().flat_map(|cost| &cost.only_listed);
+        let was_begun = |id: &InstanceId| results.get(id).is_some_and(|it| it.was_begun());
+        let listed = listed.filter(|id| !was_begun(id));
+        document.seen_in_bulk = listed.map(Cow::Borrowed).collect();
+        document.summary = Summary::of(&document, run.report.is_some());
+        document
     }
 }
 
