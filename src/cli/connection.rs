@@ -18,8 +18,8 @@ use crate::config;
 use crate::emulator;
 use crate::inventory::Inventory;
 use crate::lightsail::aws::{Account, Accounts, AccountsReader, AccountsWriter, Settings};
-use crate::lightsail::{self, CallCounts, InventoryReader, ListedInstance, Operation, Reader};
-use crate::model::{Code, Instance, InstanceId, LiveFirewall, PortState, Site};
+use crate::lightsail::{self, InventoryReader, ListedInstance, Operation, Reader};
+use crate::model::{Calls, Code, Instance, InstanceId, LiveFirewall, PortState, Site};
 
 /// A connection to the service, to the embedded emulator, or to an inventory file.
 pub(super) struct Connection {
@@ -141,11 +141,9 @@ impl Connection {
     }
 
     /// The calls that were made so far.
-    pub(super) fn call_counts(&self) -> CallCounts {
-        self.aws
-            .as_ref()
-            .map(Accounts::call_counts)
-            .unwrap_or_default()
+    pub(super) fn calls(&self) -> Vec<Calls> {
+        let counts = self.aws.as_ref().map(Accounts::call_counts);
+        counts.unwrap_or_default().into_calls()
     }
 
     /// The writer; `None` for an inventory file.

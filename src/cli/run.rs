@@ -9,13 +9,12 @@ use time::OffsetDateTime;
 
 use super::error::{RunError, problems};
 use super::exit::Exit;
-use crate::lightsail::CallCounts;
 use crate::plan::file::Scope;
 use crate::plan::{Plan, Report};
 use crate::policy::{Findings, Refusal};
 use crate::render::cost::Cost;
 use crate::render::json::{self, Problem};
-use crate::render::metadata::{Calls, Metadata, Provenance};
+use crate::render::metadata::{Metadata, Provenance};
 use crate::render::notification::Message;
 
 /// One run of a verb.
@@ -79,17 +78,6 @@ impl Run {
         origin.as_of = scope.as_of;
         origin.accounts = scope.account.iter().cloned().chain(named).collect();
         origin.regions.clone_from(&scope.regions);
-    }
-
-    /// Records the calls that a connection counted.
-    pub(super) fn set_calls(&mut self, counts: &CallCounts) {
-        let calls = counts.iter().map(|(action, answers)| Calls {
-            action: action.to_owned(),
-            answered: answers.answered,
-            throttled: answers.throttled,
-            failed: answers.failed,
-        });
-        self.metadata.calls = calls.collect();
     }
 
     /// Whether a guard or a policy refuses the plan.

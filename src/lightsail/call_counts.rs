@@ -3,52 +3,39 @@
 use std::collections::BTreeMap;
 
 use super::ErrorKind;
+use crate::model::Calls;
 
 /// Calls by action, such as `GetInstances`. Each attempt counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct CallCounts(BTreeMap<&'static str, ActionCounts>);
-
-/// The calls of one action by result.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct ActionCounts {
-    /// Successful calls.
-    pub answered: u64,
-    /// Throttled calls.
-    pub throttled: u64,
-    /// Calls that failed in any other way.
-    pub failed: u64,
-}
+pub(crate) struct CallCounts(BTreeMap<&'static str, Calls>);
 
 impl CallCounts {
     pub(crate) fn count(&mut self, action: &'static str, error: Option<ErrorKind>) {
-        let counts = self.0.entry(action).or_default();
+        let calls = self.entry(action);
         match error {
-            None => counts.answered += 1,
-            Some(ErrorKind::Throttled) => counts.throttled += 1,
-            Some(_) => counts.failed += 1,
+            None => calls.answered += 1,
+            Some(ErrorKind::Throttled) => calls.throttled += 1,
+            Some(_) => calls.failed += 1,
         }
     }
 
     /// Adds the counts of another connection.
     pub(crate) fn add(&mut self, other: &Self) {
-        for (action, added) in other.iter() {
-            let counts = self.0.entry(action).or_default();
-            counts.answered += added.answered;
-            counts.throttled += added.throttled;
-            counts.failed += added.failed;
+        for (action, calls) in &other.0 {
+            self.entry(action).add(calls);
         }
     }
 
     /// Every action that was called, by name.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, ActionCounts)> {
-        self.0.iter().map(|(action, counts)| (*action, *counts))
+    pub(crate) fn into_calls(self) -> Vec<Calls> {
+        self.0.into_values().collect()
     }
-}
 
-impl ActionCounts {
-    /// All calls of the action.
-    pub(crate) fn total(&self) -> u64 {
-        self.answered + self.throttled + self.failed
+    fn entry(&mut self, action: &'static str) -> &mut Calls {
+        self.0.entry(action).or_insert_with(|| Calls {
+            action: action.to_owned(),
+            ..Calls::default()
+        })
     }
 }
 
@@ -64,10 +51,10 @@ mod tests {
         counts.count("GetInstance", Some(ErrorKind::Timeout));
         let mut sum = counts.clone();
         sum.add(&counts);
-        let all: Vec<_> = sum
-            .iter()
-            .map(|(action, counts)| (action, counts.answered, counts.throttled, counts.total()))
-            .collect();
-        assert_eq!(all, [("GetInstance", 0, 0, 2), ("GetInstances", 2, 2, 4)]);
+        let all = sum.into_calls().into_iter();
+        let all = all.map(|calls| (calls.total(), calls.action, calls.answered, calls.throttled));
+        let all: Vec<_> = all.collect();
+        let (one, list) = ("GetInstance".to_owned(), "GetInstances".to_owned());
+        assert_eq!(all, [(2, one, 0, 0), (4, list, 2, 2)]);
     }
 }

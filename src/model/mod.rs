@@ -6,6 +6,7 @@
 
 #[cfg(test)]
 pub(crate) mod arbitrary;
+mod calls;
 mod code;
 mod desired;
 mod fingerprint;
@@ -25,6 +26,7 @@ mod sources;
 mod special;
 mod tag;
 
+pub use calls::Calls;
 pub use code::Code;
 pub use desired::{
     Absent, Desired, DesiredInstance, EXPIRY_NOTICE, Expiry, Missing, Mode, Note, Strategy,

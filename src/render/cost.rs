@@ -7,29 +7,20 @@ use std::time::Duration;
 
 use super::formats::{format_duration, join_and, sanitize, thousands};
 use crate::exposure::group_thousands;
-use crate::model::InstanceId;
+use crate::model::{Calls, InstanceId};
 use crate::strings;
 
 /// The calls of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
     /// Those that were made, by name of the action.
-    pub made: Vec<CallsMade>,
+    pub made: Vec<Calls>,
+    /// The least time that the service takes for those.
+    pub made_least: Duration,
     /// Those that carrying out the plan takes, if nothing unusual happens.
     pub needed: CallsNeeded,
     /// Instances whose rules were seen in a list and nowhere else.
     pub only_listed: BTreeSet<InstanceId>,
-}
-
-/// The calls of one action.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CallsMade {
-    /// Such as `GetInstances`.
-    pub action: String,
-    /// How many, whatever the answer was.
-    pub number: u64,
-    /// The least time that the service takes for so many.
-    pub least: Duration,
 }
 
 /// The cost of applying a plan.
@@ -57,9 +48,9 @@ pub(crate) fn lines(cost: &Cost, to_apply: bool) -> Vec<String> {
     let mut lines = Vec::new();
     let needed = &cost.needed;
     let will_wait = to_apply && needed.least >= MATTERS;
-    if will_wait || cost.made.iter().any(|made| made.least >= MATTERS) {
+    if will_wait || cost.made_least >= MATTERS {
         let made = cost.made.iter();
-        let made = made.map(|made| format!("{} {}", group_thousands(made.number), made.action));
+        let made = made.map(|made| format!("{} {}", group_thousands(made.total()), made.action));
         let made: Vec<String> = made.collect();
         if !made.is_empty() {
             lines.push(format!("Asked {}.", join_and(&made)));
@@ -103,11 +94,12 @@ fn counted(n: u64, one: &str) -> String {
 mod tests {
     use super::*;
 
-    fn made(action: &str, number: u64, least: u64) -> CallsMade {
-        CallsMade {
+    fn made(action: &str, throttled: u64, answered: u64) -> Calls {
+        Calls {
             action: action.to_owned(),
-            number,
-            least: Duration::from_secs(least),
+            answered,
+            throttled,
+            failed: 0,
         }
     }
 
@@ -115,9 +107,10 @@ mod tests {
     fn only_long_durations_are_shown() {
         let mut cost = Cost {
             made: vec![
-                made("GetInstancePortStates", 1_000, 98),
-                made("GetInstances", 3, 0),
+                made("GetInstancePortStates", 10, 990),
+                made("GetInstances", 0, 3),
             ],
+            made_least: Duration::from_secs(98),
             ..Cost::default()
         };
         let asked = "Asked 1,000 GetInstancePortStates and 3 GetInstances.";
@@ -131,7 +124,7 @@ mod tests {
         let needs = "Apply needs 1 write and 2,000 reads: 3 min 18 s at the documented rates.";
         assert_eq!(lines(&cost, true), [asked, needs]);
         assert_eq!(lines(&cost, false), [asked]);
-        cost.made[0].least = Duration::ZERO;
+        cost.made_least = Duration::ZERO;
         cost.needed.least = Duration::from_millis(999);
         assert_eq!(lines(&cost, true), Vec::<String>::new());
     }

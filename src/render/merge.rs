@@ -11,9 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use super::json::{self, Document, FORMAT, Problem, ShardEnd, Summary, VERSION};
-use super::metadata::Calls;
 use super::prometheus::Counts;
-use crate::model::{Code, InstanceId, Shard, sanitize_line};
+use crate::model::{Calls, Code, InstanceId, Shard, sanitize_line};
 use crate::plan::Status;
 use crate::policy::{Refusal, Subject, Violation};
 pub(crate) use show::{brief, markdown, text};

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::model::{Fingerprint, InstanceId, Origin, Shard, instant};
+use crate::model::{Calls, Fingerprint, InstanceId, Origin, Shard, instant};
 
 /// Everything but the plan.
 #[derive(Clone, Debug, Default)]
@@ -56,30 +56,6 @@ pub enum PlanView<'a> {
     Drift,
     /// The same for the inventory with this name.
     InventoryDrift(&'a str),
-}
-
-/// The responses to the calls of one action. Each attempt counts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Calls {
-    /// Such as `GetInstances`.
-    pub action: String,
-    /// With what was asked for.
-    pub answered: u64,
-    /// That it was too much at once.
-    pub throttled: u64,
-    /// With another error, or not at all.
-    pub failed: u64,
-}
-
-impl Calls {
-    /// Adds those of another run.
-    pub(super) fn add(&mut self, other: &Self) {
-        self.answered = self.answered.saturating_add(other.answered);
-        self.throttled = self.throttled.saturating_add(other.throttled);
-        self.failed = self.failed.saturating_add(other.failed);
-    }
 }
 
 /// A rule that ends soon.

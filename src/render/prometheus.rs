@@ -11,8 +11,7 @@ use serde::{Serialize, Serializer};
 
 use super::formats::sanitize;
 use super::json::{Document, Reported, Run};
-use super::metadata::Calls;
-use crate::model::{PolicySeverity, Shard};
+use crate::model::{Calls, PolicySeverity, Shard};
 use crate::policy::Violation;
 
 const LAST_SUCCESS: &str = "portward_last_success_timestamp_seconds";

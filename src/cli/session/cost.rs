@@ -3,11 +3,12 @@
 //! Owns the counting of a plan's calls. The rates are `lightsail`'s, the words are `render`'s.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use crate::lightsail::{CallCounts, Rate};
-use crate::model::{InstanceId, Site};
+use crate::lightsail::Rate;
+use crate::model::{Calls, InstanceId, Site};
 use crate::plan::{Call, Plan};
-use crate::render::cost::{CallsMade, CallsNeeded, Cost};
+use crate::render::cost::{CallsNeeded, Cost};
 
 /// The reads that an instance takes to carry out: its rules and which instance it is, before the first write, and its rules
 /// once more, which proves the last one.
@@ -21,27 +22,26 @@ const LEASES: (&str, u64) = ("GetInstance", 1);
 
 /// The cost of a plan, after these calls. `leases`: access may be granted and revoked while the plan is applied.
 pub(in crate::cli) fn cost(
-    counts: &CallCounts,
+    made: &[Calls],
     plan: &Plan,
     leases: bool,
     rate: Rate,
     only_listed: BTreeSet<InstanceId>,
 ) -> Cost {
     Cost {
-        made: calls_made(counts, rate),
+        made: made.to_vec(),
+        made_least: minimum_time(made, rate),
         needed: calls_needed(plan, leases, rate),
         only_listed,
     }
 }
 
-/// The calls that were made.
-pub(in crate::cli) fn calls_made(counts: &CallCounts, rate: Rate) -> Vec<CallsMade> {
-    let made = counts.iter().map(|(action, answers)| CallsMade {
-        action: action.to_owned(),
-        number: answers.total(),
-        least: rate.minimum_time(action, answers.total()),
-    });
-    made.collect()
+/// The least time that the service takes for these calls. Actions do not share their rates, so the longest counts.
+pub(in crate::cli) fn minimum_time(calls: &[Calls], rate: Rate) -> Duration {
+    let times = calls
+        .iter()
+        .map(|calls| rate.minimum_time(&calls.action, calls.total()));
+    times.max().unwrap_or_default()
 }
 
 /// The time to apply a plan without failures. Sites do not share their rates, so the longest counts.

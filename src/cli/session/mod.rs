@@ -17,7 +17,7 @@ use time::OffsetDateTime;
 
 pub(super) use accounts::other_sites;
 pub(super) use bulk::Confirm;
-pub(super) use cost::{calls_made, cost};
+pub(super) use cost::{cost, minimum_time};
 pub(super) use discover::{
     ReadResults, discover, discover_expected, read_rules, read_with_progress,
 };

@@ -12,8 +12,7 @@ use crate::cli::args::{ConnectionArgs, ConsentArgs, OutArgs};
 use crate::cli::error::CommandError;
 use crate::cli::run::Run;
 use crate::cli::streams::{note, write_status};
-use crate::lightsail::CallCounts;
-use crate::model::{Code, Expiry, Fingerprint, Guard, InstanceId, Note};
+use crate::model::{Calls, Code, Expiry, Fingerprint, Guard, InstanceId, Note};
 use crate::plan::file::{self, PlanFile, Scope};
 use crate::plan::{self, Plan};
 use crate::policy;
@@ -92,14 +91,10 @@ impl Planned {
     }
 
     /// Counts the calls, of which these were made so far.
-    pub(in crate::cli) fn with_cost(
-        mut self,
-        counts: &CallCounts,
-        connection: &ConnectionArgs,
-    ) -> Self {
+    pub(in crate::cli) fn with_cost(mut self, made: &[Calls], connection: &ConnectionArgs) -> Self {
         let only_listed = std::mem::take(&mut self.cost.only_listed);
         self.cost = cost::cost(
-            counts,
+            made,
             &self.plan,
             self.inputs.scope.leases,
             connection.rate(),

@@ -82,7 +82,7 @@ pub(super) async fn run(
     // It is large.
     let make = Box::pin(make);
     let (made, signal) = signals.run_gracefully(&stop, || (), make).await;
-    run.set_calls(&fleet.connection.call_counts());
+    run.metadata.calls = fleet.connection.calls();
     let now = fleet.now();
     fleet.connection.close().await;
     let NewGrant {

@@ -31,7 +31,7 @@ pub(super) async fn run(
     let read = async {
         let fleet = FleetSession::open(&args.lease, AccessMode::Read, run).await?;
         let grants_found = fleet.grants();
-        run.set_calls(&fleet.connection.call_counts());
+        run.metadata.calls = fleet.connection.calls();
         fleet.connection.close().await;
         grants_found
     };

@@ -185,8 +185,8 @@ pub(super) async fn make_plan(
             run.metadata.last_changes =
                 last_change::read_last_changes(&planned.plan, client.reader()).await;
         }
-        let counts = client.call_counts();
-        run.set_calls(&counts);
+        let counts = client.calls();
+        run.metadata.calls.clone_from(&counts);
         client.close().await;
         let planned = planned?.with_cost(&counts, connection);
         run.problems.extend(warnings);

@@ -64,7 +64,7 @@ pub(super) async fn run(
     // It is large.
     let revoking = Box::pin(revoke_all(args, &mut fleet, &stop));
     let (done, signal) = signals.run_gracefully(&stop, || (), revoking).await;
-    run.set_calls(&fleet.connection.call_counts());
+    run.metadata.calls = fleet.connection.calls();
     let now = fleet.now();
     fleet.connection.close().await;
     let (revoked, exit) = done.map_err(|error| with_signal_exit(error, signal))?;

@@ -191,7 +191,7 @@ async fn make_plan(args: &RollbackArgs, run: &mut Run) -> Result<Planned, RunErr
         args.fleet.concurrency,
     )
     .await;
-    let counts = connection.call_counts();
+    let counts = connection.calls();
     connection.close().await;
     let strategy = args.strategy.strategy.unwrap_or_default();
     let plan = rollback.plan(&mut desired, &live, strategy);

@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{FORMAT, Problem, Run, TOOL, VERSION};
 use crate::model::{
-    Fingerprint, InstanceId, Missing, Note, Shard, Site, Undeclared, Unreadable, pairs,
+    Calls, Fingerprint, InstanceId, Missing, Note, Shard, Site, Undeclared, Unreadable, pairs,
 };
 use crate::plan::{Ending, InstancePlan, InstanceResult, Override, Verdict};
 use crate::policy::{Refusal, Violation};
 use crate::render::cost::Cost;
-use crate::render::metadata::{Calls, Expiring, LastChange};
+use crate::render::metadata::{Expiring, LastChange};
 
 /// A report. A report of this run borrows from its plan; a report that is read owns its data.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -108,10 +108,15 @@ async fn apply(args: &ApplyArgs, run: &mut Run, output: &Output) -> Result<Exit,
         let text = report
             .as_ref()
             .map(|report| wrap_to_stdout(&render::text::report(report, &plan)));
-        let made = session::calls_made(&connection.call_counts(), args.planning.connection.rate());
-        run.set_calls(&connection.call_counts());
+        let made = connection.calls();
+        let made_least = session::minimum_time(&made, args.planning.connection.rate());
+        run.metadata.calls.clone_from(&made);
         run.plan = Some(plan);
-        run.cost = Some(Cost { made, ..cost });
+        run.cost = Some(Cost {
+            made,
+            made_least,
+            ..cost
+        });
         run.report = report;
         let exit = Exit::highest(&exits);
         show(output, run, exit, &text.unwrap_or(plan_text))

@@ -93,12 +93,12 @@ async fn from_config(args: &ApplyArgs, run: &mut Run) -> Result<Prepared, RunErr
     let planned = match planned {
         Ok(planned) => planned,
         Err(error) => {
-            run.set_calls(&connection.call_counts());
+            run.metadata.calls = connection.calls();
             connection.close().await;
             return Err(error);
         }
     };
-    let planned = planned.with_cost(&connection.call_counts(), &ours);
+    let planned = planned.with_cost(&connection.calls(), &ours);
     let text = plan_text(run, &planned, PlanView::Plan, false);
     Ok(Prepared {
         connection,
@@ -198,7 +198,7 @@ async fn from_file(args: &ApplyArgs, path: &Path, run: &mut Run) -> Result<Prepa
     let live = discover_expected(reader, &sites, &expected, read, concurrency).await;
     let mismatches = mismatches(&file, &live);
     if !mismatches.is_empty() {
-        run.set_calls(&connection.call_counts());
+        run.metadata.calls = connection.calls();
         connection.close().await;
         let message = format!(
             "`{name}` is no longer true, so nothing was written: {}",
@@ -210,7 +210,7 @@ async fn from_file(args: &ApplyArgs, path: &Path, run: &mut Run) -> Result<Prepa
     }
     withhold_unlisted(&mut plan, &live);
     remove_unchanged(&mut plan);
-    let counts = connection.call_counts();
+    let counts = connection.calls();
     let leases = file.scope.leases;
     let cost = session::cost(&counts, &plan, leases, ours.rate(), BTreeSet::new());
     let digest = file.digest().to_string();
