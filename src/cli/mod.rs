@@ -64,7 +64,7 @@ pub fn main() -> Exit {
     let name = name.unwrap_or_default();
     let config = verb.and_then(|verb| verb.try_get_one::<PathBuf>("config").ok().flatten());
     let output = Output::new(&output_args);
-    let mut run = Run::new(name, config.map(PathBuf::as_path));
+    let mut run = Run::new(name, config.map(PathBuf::as_path), output);
     tracing::info!("portward {} {name}", env!("CARGO_PKG_VERSION"));
     match verb.map_or(Ok(Vec::new()), |verb| flags::check(name, verb)) {
         Ok(notes) => {
@@ -73,7 +73,7 @@ pub fn main() -> Exit {
             }
             run.metadata.environment = notes;
         }
-        Err(error) => return present::fail(&output, &mut run, error),
+        Err(error) => return present::fail(&mut run, error),
     }
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -82,11 +82,11 @@ pub fn main() -> Exit {
         Ok(runtime) => runtime,
         Err(error) => {
             let error = CommandError::failed(format!("no runtime: {error}"));
-            return present::fail(&output, &mut run, error);
+            return present::fail(&mut run, error);
         }
     };
     let local = tokio::task::LocalSet::new();
-    let exit = local.block_on(&runtime, cli.run(&mut run, &output));
+    let exit = local.block_on(&runtime, cli.run(&mut run));
     // An unfinished read must not delay the end of the process.
     runtime.shutdown_background();
     // The process ends: dropping the data of a large fleet would only take time.

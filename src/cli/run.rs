@@ -3,12 +3,14 @@
 //! **Owns** the data that the steps of a verb collect and that every format is rendered from. **Does not** print anything.
 
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Instant;
 
 use time::OffsetDateTime;
 
 use super::error::{RunError, problems};
 use super::exit::Exit;
+use super::output::Output;
 use crate::plan::file::Scope;
 use crate::plan::{Plan, Report};
 use crate::policy::{Findings, Refusal};
@@ -22,6 +24,8 @@ pub(super) struct Run {
     pub(super) verb: String,
     /// The path of the configuration; empty where the verb has none.
     config: String,
+    /// Where its result goes.
+    pub(super) output: Rc<Output>,
     pub(super) started: Instant,
     pub(super) metadata: Metadata,
     /// The error that ended it.
@@ -43,10 +47,11 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn new(verb: &str, config: Option<&Path>) -> Self {
+    pub(super) fn new(verb: &str, config: Option<&Path>, output: Output) -> Self {
         Self {
             verb: verb.to_owned(),
             config: config.map_or_else(String::new, |path| path.to_string_lossy().into_owned()),
+            output: Rc::new(output),
             started: Instant::now(),
             metadata: Metadata {
                 provenance: Provenance {

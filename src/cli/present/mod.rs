@@ -7,13 +7,14 @@ mod document;
 mod text;
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use clap::ValueEnum as _;
 
 use super::args::Format;
 use super::error::{CommandError, RunError};
 use super::exit::Exit;
-use super::output::{Output, write_report};
+use super::output::write_report;
 use super::run::Run;
 use super::session::Planned;
 use super::streams::{self, write_error, write_stdout};
@@ -24,7 +25,8 @@ pub(super) use document::known_service;
 pub(super) use text::{guarded_text, plan_text};
 
 /// Shows a run with an answer, and writes the reports. `text` is its text form.
-pub(super) fn show(output: &Output, run: &mut Run, exit: Exit, text: &str) -> Exit {
+pub(super) fn show(run: &mut Run, exit: Exit, text: &str) -> Exit {
+    let output = Rc::clone(&run.output);
     run.exit = exit;
     // The reports say how the run really ends.
     run.add_exit(write_stdout(&document::render_run(
@@ -56,13 +58,7 @@ pub(super) fn show(output: &Output, run: &mut Run, exit: Exit, text: &str) -> Ex
 }
 
 /// Shows a plan that was not applied, with its exit status.
-pub(super) fn show_plan(
-    output: &Output,
-    run: &mut Run,
-    planned: Planned,
-    differs: bool,
-    text: &str,
-) -> Exit {
+pub(super) fn show_plan(run: &mut Run, planned: Planned, differs: bool, text: &str) -> Exit {
     let mut exits = Exit::of_plan(&planned.plan);
     if differs {
         exits.push(Exit::Differs);
@@ -72,11 +68,11 @@ pub(super) fn show_plan(
     }
     run.plan = Some(planned.plan);
     run.cost = Some(planned.cost);
-    show(output, run, Exit::highest(&exits), text)
+    show(run, Exit::highest(&exits), text)
 }
 
 /// Prints the error of a verb, and writes the reports.
-pub(super) fn fail(output: &Output, run: &mut Run, error: impl Into<RunError>) -> Exit {
+pub(super) fn fail(run: &mut Run, error: impl Into<RunError>) -> Exit {
     let error = error.into();
     match &error {
         RunError::Invalid(diagnostics) => {
@@ -85,20 +81,20 @@ pub(super) fn fail(output: &Output, run: &mut Run, error: impl Into<RunError>) -
         RunError::Command(error) => write_error(error.code, &error.message, error.hint.as_deref()),
     }
     run.fail(&error);
-    show(output, run, run.exit, "")
+    show(run, run.exit, "")
 }
 
 /// Shows an answer that is a document of its own, and writes the reports. `content` gives it in a format, for a file
 /// where it goes to one, or nothing where there is no such form of it; `outputs` are what a job of GitHub Actions gets
 /// to know.
 pub(super) fn show_answer(
-    output: &Output,
     run: &mut Run,
     exit: Exit,
     outputs: &str,
     content: &dyn Fn(Format, Option<&Path>) -> Option<String>,
 ) -> Result<Exit, RunError> {
     run.exit = exit;
+    let output = Rc::clone(&run.output);
     let notes = &run.metadata.environment;
     let content = |format, file: Option<&Path>| {
         let text = document::with_notes(format, file.is_some(), content(format, file)?, notes);

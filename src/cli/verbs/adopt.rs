@@ -12,7 +12,6 @@ use super::plan::ComparingArgs;
 use crate::atomic_file;
 use crate::cli::error::{CommandError, RunError, problems};
 use crate::cli::exit::Exit;
-use crate::cli::output::Output;
 use crate::cli::present::show;
 use crate::cli::run::Run;
 use crate::cli::session;
@@ -32,7 +31,6 @@ pub(super) async fn run(
     args: &ComparingArgs,
     dry_run: bool,
     run: &mut Run,
-    output: &Output,
 ) -> Result<Exit, RunError> {
     let (edits, plan) = interruptible(adopt(args, dry_run, run)).await?;
     let inventory = args.inventory();
@@ -51,7 +49,7 @@ pub(super) async fn run(
     };
     let text = edits + &rest;
     run.plan = Some(plan);
-    Ok(show(output, run, Exit::highest(&exits), &text))
+    Ok(show(run, Exit::highest(&exits), &text))
 }
 
 /// The edits as a unified diff, and the remaining differences.

@@ -12,7 +12,6 @@ use crate::cli::args::ConfigArgs;
 use crate::cli::documents::{self, KnownInstances, additive_firewall};
 use crate::cli::error::{RunError, problems};
 use crate::cli::exit::Exit;
-use crate::cli::output::Output;
 use crate::cli::present::show;
 use crate::cli::run::Run;
 use crate::cli::session;
@@ -38,13 +37,13 @@ pub(super) struct CheckArgs {
     schema_hint: bool,
 }
 
-pub(super) fn run(args: &CheckArgs, run: &mut Run, output: &Output) -> Result<Exit, RunError> {
+pub(super) fn run(args: &CheckArgs, run: &mut Run) -> Result<Exit, RunError> {
     let (text, mut exits) = check(args, run)?;
     let mut violations = run.findings.violations.iter();
     if violations.any(|violation| violation.severity == PolicySeverity::Deny) {
         exits.push(Exit::Refused);
     }
-    Ok(show(output, run, Exit::highest(&exits), &text))
+    Ok(show(run, Exit::highest(&exits), &text))
 }
 
 /// The text, and the exits besides that of a broken policy.

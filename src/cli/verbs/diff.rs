@@ -25,7 +25,6 @@ use crate::cli::documents::{
 use crate::cli::error;
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
-use crate::cli::output::Output;
 use crate::cli::present::{known_service, show_answer};
 use crate::cli::run::Run;
 use crate::cli::session::{self, selects};
@@ -68,8 +67,8 @@ pub(super) struct DiffArgs {
 const HINT: &str =
     "give the instances with `--inventory`: a file, or git:REV:PATH for that of another revision";
 
-pub(super) fn run(args: &DiffArgs, run: &mut Run, output: &Output) -> Result<Exit, RunError> {
-    compare(args, output)?.show(args, run, output)
+pub(super) fn run(args: &DiffArgs, run: &mut Run) -> Result<Exit, RunError> {
+    compare(args, run)?.show(args, run)
 }
 
 struct DiffResult {
@@ -84,7 +83,7 @@ struct DiffResult {
 }
 
 impl DiffResult {
-    fn show(&self, args: &DiffArgs, run: &mut Run, output: &Output) -> Result<Exit, RunError> {
+    fn show(&self, args: &DiffArgs, run: &mut Run) -> Result<Exit, RunError> {
         let comparison = Comparison {
             exit_code: self.exit.code(),
             at: OffsetDateTime::now_utc(),
@@ -106,7 +105,7 @@ impl DiffResult {
         let outputs = render::github::comparison_outputs(&comparison);
         let page = || render::html::difference(&comparison, &known_service, &notes);
         let exit = self.exit;
-        show_answer(output, run, exit, &outputs, &|format, _| match format {
+        show_answer(run, exit, &outputs, &|format, _| match format {
             Format::Text => Some(text()),
             Format::Json => Some(json::comparison(&self.all, &self.grants)),
             Format::Markdown => Some(render::markdown::difference(&comparison)),
@@ -117,7 +116,7 @@ impl DiffResult {
     }
 }
 
-fn compare(args: &DiffArgs, output: &Output) -> Result<DiffResult, RunError> {
+fn compare(args: &DiffArgs, run: &Run) -> Result<DiffResult, RunError> {
     if args.old == "-" && args.new == "-" {
         return Err(
             CommandError::usage("stdin can be one side only", "name a file for the other").into(),
@@ -177,7 +176,7 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<DiffResult, RunError> {
         problems.push(report_problem(Code::Unreadable, message, None));
     }
     let hint = inventory.is_none().then_some(HINT);
-    report_undecided(&all, hint, output, &mut problems);
+    report_undecided(&all, hint, run.output.is_text(), &mut problems);
     let grants = match configs {
         (Some(old), Some(new)) => describe_grant_changes(old, new),
         _ => Vec::new(),
@@ -215,19 +214,19 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<DiffResult, RunError> {
 fn report_undecided(
     all: &[Compared],
     hint: Option<&str>,
-    output: &Output,
+    is_text: bool,
     problems: &mut Vec<json::Problem>,
 ) {
     let undecided = difference::undecided(all);
     // The text has them itself.
     if !undecided.is_empty()
-        && output.is_text()
+        && is_text
         && let Some(hint) = hint
     {
         write_status(&format!("hint: {hint}"));
     }
     for message in undecided {
-        if !output.is_text() {
+        if !is_text {
             write_error(Code::Undecided, &message, hint);
         }
         problems.push(json::Problem::error(

@@ -12,7 +12,6 @@ use crate::cli::args::{ConsentArgs, parse_duration};
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
 use crate::cli::notify::{self, NotifyArgs};
-use crate::cli::output::Output;
 use crate::cli::present::{fail, plan_text, show_plan};
 use crate::cli::run::Run;
 use crate::cli::signals::interruptible;
@@ -37,19 +36,15 @@ pub(super) struct DriftArgs {
     jitter: Option<Duration>,
 }
 
-pub(super) async fn run(
-    args: &DriftArgs,
-    run: &mut Run,
-    output: &Output,
-) -> Result<Exit, RunError> {
+pub(super) async fn run(args: &DriftArgs, run: &mut Run) -> Result<Exit, RunError> {
     let webhook = args.notify.webhook()?;
-    if let Err(error) = check_drift(args, run, output).await {
-        fail(output, run, error);
+    if let Err(error) = check_drift(args, run).await {
+        fail(run, error);
     }
     Ok(notify::deliver(webhook.as_ref(), run).await)
 }
 
-async fn check_drift(args: &DriftArgs, run: &mut Run, output: &Output) -> Result<Exit, RunError> {
+async fn check_drift(args: &DriftArgs, run: &mut Run) -> Result<Exit, RunError> {
     if let Some(max) = args.jitter {
         let delay = random_delay(max);
         tracing::info!(
@@ -61,7 +56,7 @@ async fn check_drift(args: &DriftArgs, run: &mut Run, output: &Output) -> Result
     }
     run.started = Instant::now();
     if args.adopt {
-        return adopt::run(&args.comparing, args.dry_run, run, output).await;
+        return adopt::run(&args.comparing, args.dry_run, run).await;
     }
     // Guards judge a change, and nothing is changed here.
     let consent = ConsentArgs::default();
@@ -76,7 +71,7 @@ async fn check_drift(args: &DriftArgs, run: &mut Run, output: &Output) -> Result
         &run.metadata.last_changes,
     )));
     let differs = args.comparing.differs(&planned.plan);
-    Ok(show_plan(output, run, planned, differs, &text))
+    Ok(show_plan(run, planned, differs, &text))
 }
 
 /// A duration of at most `max`, seeded by the operating system.

@@ -12,7 +12,6 @@ use crate::cli::connection::{AccessMode, Connection, Snapshot};
 use crate::cli::documents::{additive_firewall, names};
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
-use crate::cli::output::Output;
 use crate::cli::present::show_answer;
 use crate::cli::run::Run;
 use crate::cli::session;
@@ -47,15 +46,11 @@ pub(super) struct ExplainArgs {
     snapshot: InventoryFileArgs,
 }
 
-pub(super) async fn run(
-    args: &ExplainArgs,
-    run: &mut Run,
-    output: &Output,
-) -> Result<Exit, RunError> {
+pub(super) async fn run(args: &ExplainArgs, run: &mut Run) -> Result<Exit, RunError> {
     let answer = interruptible(explain(args, run)).await?;
     let exit = answer.exit;
     let outputs = format!("exit-code={}\n", exit.code());
-    show_answer(output, run, exit, &outputs, &|format, _| match format {
+    show_answer(run, exit, &outputs, &|format, _| match format {
         Format::Text | Format::Github => Some(answer.text.clone()),
         Format::Json => Some(answer.json.clone()),
         Format::Markdown => Some(answer.markdown.clone()),

@@ -18,7 +18,6 @@ use crate::cli::connection::AccessMode;
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
 use crate::cli::leases::{FleetSession, LeaseArgs, live_grant};
-use crate::cli::output::Output;
 use crate::cli::present::show_answer;
 use crate::cli::run::Run;
 use crate::cli::session;
@@ -68,11 +67,7 @@ pub(super) struct GrantArgs {
     receipts: ReceiptsArgs,
 }
 
-pub(super) async fn run(
-    args: &GrantArgs,
-    run: &mut Run,
-    output: &Output,
-) -> Result<Exit, RunError> {
+pub(super) async fn run(args: &GrantArgs, run: &mut Run) -> Result<Exit, RunError> {
     // One for the whole verb, so that no signal is lost between two steps of it.
     let mut signals = Signals::listen();
     let open = FleetSession::open(&args.lease, AccessMode::Write, run);
@@ -101,7 +96,7 @@ pub(super) async fn run(
     }
     if let Some(role) = &args.scheduler_json {
         let text = schedules(&id, &lease, role);
-        return show_answer(output, run, exit, "", &|format, _| {
+        return show_answer(run, exit, "", &|format, _| {
             matches!(format, Format::Text | Format::Json).then(|| text.clone())
         });
     }
@@ -124,7 +119,7 @@ pub(super) async fn run(
         lease.id,
         instant::format(lease.until)
     );
-    show_answer(output, run, exit, &outputs, &|format, _| match format {
+    show_answer(run, exit, &outputs, &|format, _| match format {
         Format::Text | Format::Github => Some(wrap_to_stdout(&text)),
         Format::Json => Some(grants::json(&one)),
         Format::Markdown => Some(grants::markdown(&one)),

@@ -9,7 +9,6 @@ use crate::cli::connection::AccessMode;
 use crate::cli::error::RunError;
 use crate::cli::exit::Exit;
 use crate::cli::leases::{FleetSession, LeaseArgs};
-use crate::cli::output::Output;
 use crate::cli::present::show_answer;
 use crate::cli::run::Run;
 use crate::cli::signals::interruptible;
@@ -23,11 +22,7 @@ pub(super) struct GrantsArgs {
     lease: LeaseArgs,
 }
 
-pub(super) async fn run(
-    args: &GrantsArgs,
-    run: &mut Run,
-    output: &Output,
-) -> Result<Exit, RunError> {
+pub(super) async fn run(args: &GrantsArgs, run: &mut Run) -> Result<Exit, RunError> {
     let read = async {
         let fleet = FleetSession::open(&args.lease, AccessMode::Read, run).await?;
         let grants_found = fleet.grants();
@@ -50,7 +45,7 @@ pub(super) async fn run(
         exit.code(),
         grants_found.grants.len()
     );
-    show_answer(output, run, exit, &outputs, &|format, _| match format {
+    show_answer(run, exit, &outputs, &|format, _| match format {
         Format::Text | Format::Github => Some(wrap_to_stdout(&grants::text(&grants_found))),
         Format::Json => Some(grants::json(&grants_found)),
         Format::Markdown => Some(grants::markdown(&grants_found)),

@@ -7,7 +7,6 @@ use clap::Args;
 use super::inventory::SurveyArgs;
 use crate::cli::error::RunError;
 use crate::cli::exit::Exit;
-use crate::cli::output::Output;
 use crate::cli::run::Run;
 use crate::cli::streams::write_status;
 use crate::config::{self, ImportedConfig};
@@ -21,12 +20,8 @@ pub(super) struct ImportArgs {
     survey: SurveyArgs,
 }
 
-pub(super) async fn run(
-    args: &ImportArgs,
-    run: &mut Run,
-    output: &Output,
-) -> Result<Exit, RunError> {
-    let survey = args.survey.read(output).await?;
+pub(super) async fn run(args: &ImportArgs, run: &mut Run) -> Result<Exit, RunError> {
+    let survey = args.survey.read(run).await?;
     let mut problems = survey.report_problems();
     let mut exits = vec![survey.exit()];
     let regions = survey.regions;
@@ -73,7 +68,7 @@ pub(super) async fn run(
         problems.push(Problem::warning(Code::NoSafeWay, message));
     }
     args.survey
-        .write(run, &text, problems, Exit::highest(&exits), output)
+        .write(run, &text, problems, Exit::highest(&exits))
 }
 
 /// The number of rules that `check` reports as redundant.

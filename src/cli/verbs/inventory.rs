@@ -15,7 +15,6 @@ use crate::cli::connection::{AccessMode, Connection, Snapshot};
 use crate::cli::documents;
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
-use crate::cli::output::Output;
 use crate::cli::present::show;
 use crate::cli::run::Run;
 use crate::cli::session;
@@ -70,22 +69,17 @@ pub(super) struct Survey {
     pub(super) rules: session::ReadResults<Vec<PortState>>,
 }
 
-pub(super) async fn run(
-    args: &InventoryArgs,
-    run: &mut Run,
-    output: &Output,
-) -> Result<Exit, RunError> {
-    let survey = args.survey.read(output).await?;
+pub(super) async fn run(args: &InventoryArgs, run: &mut Run) -> Result<Exit, RunError> {
+    let survey = args.survey.read(run).await?;
     let problems = survey.report_problems();
     let text = sanitize_json(survey.inventory().to_json());
-    args.survey
-        .write(run, &text, problems, survey.exit(), output)
+    args.survey.write(run, &text, problems, survey.exit())
 }
 
 impl SurveyArgs {
     /// Lists the instances and reads the rules of those that are selected. A signal ends it.
-    pub(super) async fn read(&self, output: &Output) -> Result<Survey, RunError> {
-        if self.out.is_none() && !output.is_text() {
+    pub(super) async fn read(&self, run: &Run) -> Result<Survey, RunError> {
+        if self.out.is_none() && !run.output.is_text() {
             return Err(CommandError::usage(
                 "stdout cannot hold both the result and a report on the run",
                 "write the result to a file with `--out`, or leave `--format` out",
@@ -139,7 +133,6 @@ impl SurveyArgs {
         text: &str,
         problems: Vec<Problem>,
         exit: Exit,
-        output: &Output,
     ) -> Result<Exit, RunError> {
         if let Some(path) = &self.out
             && let Err(error) = atomic_file::write(path, text.as_bytes())
@@ -148,7 +141,7 @@ impl SurveyArgs {
         }
         run.problems = problems;
         let text = if self.out.is_some() { "" } else { text };
-        Ok(show(output, run, exit, text))
+        Ok(show(run, exit, text))
     }
 }
 

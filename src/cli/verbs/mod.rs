@@ -27,7 +27,6 @@ use clap::{Command, CommandFactory as _, Parser, Subcommand};
 
 use super::args::{self, Format, LoggingArgs};
 use super::exit::Exit;
-use super::output::Output;
 use super::present::fail;
 use super::run::Run;
 
@@ -140,30 +139,30 @@ pub(super) fn command() -> Command {
 
 impl Cli {
     /// Runs the verb, and shows its error.
-    pub(super) async fn run(&self, run: &mut Run, output: &Output) -> Exit {
+    pub(super) async fn run(&self, run: &mut Run) -> Exit {
         let ended = match &self.verb {
-            Verb::Check(args) => check::run(args, run, output),
-            Verb::Plan(args) => plan::run(args, run, output).await,
-            Verb::Apply(args) => apply::run(args, run, output).await,
-            Verb::Drift(args) => drift::run(args, run, output).await,
-            Verb::Diff(args) => diff::run(args, run, output),
-            Verb::Grant(args) => grant::run(args, run, output).await,
-            Verb::Grants(args) => grants::run(args, run, output).await,
-            Verb::Revoke(args) => revoke::run(args, run, output).await,
+            Verb::Check(args) => check::run(args, run),
+            Verb::Plan(args) => plan::run(args, run).await,
+            Verb::Apply(args) => apply::run(args, run).await,
+            Verb::Drift(args) => drift::run(args, run).await,
+            Verb::Diff(args) => diff::run(args, run),
+            Verb::Grant(args) => grant::run(args, run).await,
+            Verb::Grants(args) => grants::run(args, run).await,
+            Verb::Revoke(args) => revoke::run(args, run).await,
             Verb::With(args) => with::run(args, run).await,
-            Verb::Explain(args) => explain::run(args, run, output).await,
-            Verb::Rollback(args) => rollback::run(args, run, output).await,
-            Verb::Import(args) => import::run(args, run, output).await,
-            Verb::Inventory(args) => inventory::run(args, run, output).await,
-            Verb::Doctor(args) => doctor::run(args, run, output).await,
-            Verb::Report(args) => report::run(args, run, output),
+            Verb::Explain(args) => explain::run(args, run).await,
+            Verb::Rollback(args) => rollback::run(args, run).await,
+            Verb::Import(args) => import::run(args, run).await,
+            Verb::Inventory(args) => inventory::run(args, run).await,
+            Verb::Doctor(args) => doctor::run(args, run).await,
+            Verb::Report(args) => report::run(args, run),
             Verb::Schema(args) => Ok(schema::run(args)),
             Verb::Completions(args) => Ok(completions::completions(args)),
             Verb::Man(args) => completions::man(args).map_err(Into::into),
             #[cfg(feature = "emulator")]
             Verb::Emulate(args) => emulate::run(args).await.map_err(Into::into),
         };
-        ended.unwrap_or_else(|error| fail(output, run, error))
+        ended.unwrap_or_else(|error| fail(run, error))
     }
 }
 

@@ -11,7 +11,6 @@ use crate::cli::args::{
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
 use crate::cli::last_change;
-use crate::cli::output::Output;
 use crate::cli::present::{plan_text, show_plan};
 use crate::cli::run::Run;
 use crate::cli::session::{self, Confirm, PlanRequest, Planned};
@@ -103,7 +102,7 @@ pub(super) struct PlanArgs {
     diff: bool,
 }
 
-pub(super) async fn run(args: &PlanArgs, run: &mut Run, output: &Output) -> Result<Exit, RunError> {
+pub(super) async fn run(args: &PlanArgs, run: &mut Run) -> Result<Exit, RunError> {
     let comparing = &args.comparing;
     let planning = &comparing.planning;
     if args.out.out.is_some()
@@ -124,7 +123,7 @@ pub(super) async fn run(args: &PlanArgs, run: &mut Run, output: &Output) -> Resu
     };
     let text = plan_text(run, &planned, PlanView::Plan, args.diff);
     planned.write(&args.out, run)?;
-    Ok(show_plan(output, run, planned, differs, &text))
+    Ok(show_plan(run, planned, differs, &text))
 }
 
 impl ComparingArgs {

@@ -11,7 +11,6 @@ use crate::cli::args::Format;
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
 use crate::cli::metrics;
-use crate::cli::output::Output;
 use crate::cli::present::show_answer;
 use crate::cli::run::Run;
 use crate::cli::streams::{is_quiet, wrap_to_stdout};
@@ -35,11 +34,11 @@ enum ReportCommand {
     },
 }
 
-pub(super) fn run(args: &ReportArgs, run: &mut Run, output: &Output) -> Result<Exit, RunError> {
+pub(super) fn run(args: &ReportArgs, run: &mut Run) -> Result<Exit, RunError> {
     let ReportCommand::Merge { files } = &args.command;
     let merged = merge_files(files)?;
     let exit = Exit::from_code(merged.exit_code()).unwrap_or(Exit::Failed);
-    show_answer(output, run, exit, "", &|format, file| match format {
+    show_answer(run, exit, "", &|format, file| match format {
         Format::Text if is_quiet() => Some(wrap_to_stdout(&merge::brief(&merged))),
         Format::Text => Some(wrap_to_stdout(&merge::text(&merged))),
         Format::Json => Some(merge::json(&merged)),

@@ -14,7 +14,6 @@ use crate::cli::connection::AccessMode;
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
 use crate::cli::leases::{FleetSession, LeaseArgs};
-use crate::cli::output::Output;
 use crate::cli::present::show_answer;
 use crate::cli::run::Run;
 use crate::cli::session;
@@ -51,11 +50,7 @@ pub(super) struct RevokeArgs {
     receipts: ReceiptsArgs,
 }
 
-pub(super) async fn run(
-    args: &RevokeArgs,
-    run: &mut Run,
-    output: &Output,
-) -> Result<Exit, RunError> {
+pub(super) async fn run(args: &RevokeArgs, run: &mut Run) -> Result<Exit, RunError> {
     // One for the whole verb, so that no signal is lost between two steps of it.
     let mut signals = Signals::listen();
     let open = FleetSession::open(&args.lease, AccessMode::Write, run);
@@ -81,7 +76,7 @@ pub(super) async fn run(
         grants: revoked,
         sites_unreadable: Vec::new(),
     };
-    show_answer(output, run, exit, "", &|format, _| match format {
+    show_answer(run, exit, "", &|format, _| match format {
         Format::Text | Format::Github => Some(wrap_to_stdout(&text)),
         Format::Json => Some(grants::json(&grants_revoked)),
         Format::Markdown => Some(grants::markdown(&grants_revoked)),

@@ -15,7 +15,6 @@ use crate::cli::args::{ConnectionArgs, ConsentArgs, FleetArgs, OutArgs, Strategy
 use crate::cli::connection::{AccessMode, Connection};
 use crate::cli::error::{CommandError, RunError, problems};
 use crate::cli::exit::Exit;
-use crate::cli::output::Output;
 use crate::cli::present::{plan_text, show_plan};
 use crate::cli::run::Run;
 use crate::cli::session::{self, PlanInputs, Planned, account, discover, read_rules, regions_of};
@@ -59,11 +58,7 @@ pub(super) struct RollbackArgs {
     detailed_exitcode: bool,
 }
 
-pub(super) async fn run(
-    args: &RollbackArgs,
-    run: &mut Run,
-    output: &Output,
-) -> Result<Exit, RunError> {
+pub(super) async fn run(args: &RollbackArgs, run: &mut Run) -> Result<Exit, RunError> {
     let planned = interruptible(make_plan(args, run)).await?;
     planned.write(&args.out, run)?;
     let changes = planned
@@ -73,7 +68,7 @@ pub(super) async fn run(
         .any(|instance| instance.verdict.differs());
     let text = openings_text(&planned.plan) + &plan_text(run, &planned, PlanView::Plan, false);
     let differs = args.detailed_exitcode && changes;
-    Ok(show_plan(output, run, planned, differs, &text))
+    Ok(show_plan(run, planned, differs, &text))
 }
 
 /// The note that a receipt is not signed.

@@ -20,7 +20,6 @@ use crate::cli::args::{ConsentArgs, parse_duration};
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
 use crate::cli::notify::{self, NotifyArgs};
-use crate::cli::output::Output;
 use crate::cli::present::{fail, show};
 use crate::cli::run::Run;
 use crate::cli::session;
@@ -75,19 +74,15 @@ pub(super) struct ApplyArgs {
     only_expired: bool,
 }
 
-pub(super) async fn run(
-    args: &ApplyArgs,
-    run: &mut Run,
-    output: &Output,
-) -> Result<Exit, RunError> {
+pub(super) async fn run(args: &ApplyArgs, run: &mut Run) -> Result<Exit, RunError> {
     let webhook = args.notify.webhook()?;
-    if let Err(error) = apply(args, run, output).await {
-        fail(output, run, error);
+    if let Err(error) = apply(args, run).await {
+        fail(run, error);
     }
     Ok(notify::deliver(webhook.as_ref(), run).await)
 }
 
-async fn apply(args: &ApplyArgs, run: &mut Run, output: &Output) -> Result<Exit, RunError> {
+async fn apply(args: &ApplyArgs, run: &mut Run) -> Result<Exit, RunError> {
     // One for the whole verb, so that no signal is lost between two steps of it.
     let mut signals = Signals::listen();
     let warnings = unconfirmed::report_unconfirmed(
@@ -96,7 +91,7 @@ async fn apply(args: &ApplyArgs, run: &mut Run, output: &Output) -> Result<Exit,
     );
     let prepared = prepare::prepare(args, &mut signals, run).await?;
     run.problems.extend(warnings);
-    let ended = confirm_and_execute(args, output, run, &prepared, signals).await;
+    let ended = confirm_and_execute(args, run, &prepared, signals).await;
     let Prepared {
         connection,
         plan,
@@ -119,7 +114,7 @@ async fn apply(args: &ApplyArgs, run: &mut Run, output: &Output) -> Result<Exit,
         });
         run.report = report;
         let exit = Exit::highest(&exits);
-        show(output, run, exit, &text.unwrap_or(plan_text))
+        show(run, exit, &text.unwrap_or(plan_text))
     });
     connection.close().await;
     Ok(exit?)
@@ -128,7 +123,6 @@ async fn apply(args: &ApplyArgs, run: &mut Run, output: &Output) -> Result<Exit,
 /// How it ended, and what became of the plan where it was carried out.
 async fn confirm_and_execute(
     args: &ApplyArgs,
-    output: &Output,
     run: &Run,
     prepared: &Prepared,
     mut signals: Signals,
@@ -154,7 +148,7 @@ async fn confirm_and_execute(
         return Ok((exits, None));
     }
     let confirmation = confirm::ConfirmationRequest::from_args(args, plan)?;
-    match output.text(&prepared.text) {
+    match run.output.text(&prepared.text) {
         Err(error) if !args.yes || error.kind() != io::ErrorKind::BrokenPipe => {
             let message = format!(
                 "not applied: the plan could not be shown: cannot write to stdout: {error}"

@@ -15,7 +15,6 @@ use crate::cli::args::{ConnectionArgs, Format};
 use crate::cli::connection::{AccessMode, Connection};
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
-use crate::cli::output::Output;
 use crate::cli::present::show_answer;
 use crate::cli::run::Run;
 use crate::cli::session;
@@ -98,11 +97,7 @@ impl Check {
     }
 }
 
-pub(super) async fn run(
-    args: &DoctorArgs,
-    run: &mut Run,
-    output: &Output,
-) -> Result<Exit, RunError> {
+pub(super) async fn run(args: &DoctorArgs, run: &mut Run) -> Result<Exit, RunError> {
     if let Some(allowed) = args.iam_policy {
         return Ok(write_stdout(&iam::policy(allowed)));
     }
@@ -111,7 +106,7 @@ pub(super) async fn run(
     let exits: Vec<Exit> = checks.iter().map(|check| check.exit).collect();
     let exit = Exit::highest(&exits);
     let outputs = format!("exit-code={}\n", exit.code());
-    show_answer(output, run, exit, &outputs, &|format, _| match format {
+    show_answer(run, exit, &outputs, &|format, _| match format {
         Format::Text => Some(wrap_to_stdout(&text(&checks))),
         Format::Json => Some(json(&checks, exit)),
         _ => None,
