@@ -26,14 +26,13 @@
 //! test reads every path and fails on a wrong arrow.
 
 // The tests of `apply` read a file of those of the simulation, which know this library by its name.
-#[cfg(all(test, feature = "emulator"))]
+#[cfg(test)]
 extern crate self as portward;
 
 pub mod apply;
 pub(crate) mod atomic_file;
 pub mod cli;
 pub mod config;
-#[cfg(feature = "emulator")]
 pub mod emulator;
 pub mod exposure;
 pub(crate) mod input;

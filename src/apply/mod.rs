@@ -38,7 +38,7 @@ mod wait;
 mod write;
 
 // These tests run against the emulator.
-#[cfg(all(test, feature = "emulator"))]
+#[cfg(test)]
 pub(crate) mod tests;
 
 use std::time::Duration;

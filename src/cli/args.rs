@@ -221,8 +221,7 @@ pub(super) struct ConnectionArgs {
     )]
     pub(super) endpoint_url: Option<String>,
     /// Run against an embedded emulator whose state is this inventory file; needs no account
-    #[cfg_attr(feature = "emulator", arg(help_heading = "Connection", long, value_name = "FILE", env = "PORTWARD_EMULATOR", conflicts_with_all = ["endpoint_url", "profile"]))]
-    #[cfg_attr(not(feature = "emulator"), arg(skip))]
+    #[arg(help_heading = "Connection", long, value_name = "FILE", env = "PORTWARD_EMULATOR", conflicts_with_all = ["endpoint_url", "profile"])]
     pub(super) emulator: Option<PathBuf>,
     /// The part of the service's documented request rates to use, above 0 and at most 1, or `unlimited` [default: 1, and
     /// with a shard of N 1/N]
@@ -328,8 +327,7 @@ pub(super) struct OutArgs {
 #[derive(Args, Debug)]
 pub(super) struct InventoryFileArgs {
     /// Read instances and rules from this inventory file instead of the service
-    #[cfg_attr(feature = "emulator", arg(conflicts_with = "emulator"))]
-    #[arg(help_heading = "Connection", long, value_name = "FILE", env = "PORTWARD_INVENTORY", conflicts_with_all = ["endpoint_url", "profile"])]
+    #[arg(help_heading = "Connection", long, value_name = "FILE", env = "PORTWARD_INVENTORY", conflicts_with_all = ["emulator", "endpoint_url", "profile"])]
     pub(super) inventory: Option<PathBuf>,
 }
 

@@ -10,11 +10,9 @@ use tokio::task::JoinHandle;
 
 use super::args::ConnectionArgs;
 use super::documents;
-#[cfg(feature = "emulator")]
 use super::embedded::Embedded;
 use super::error::CommandError;
 use crate::config;
-#[cfg(feature = "emulator")]
 use crate::emulator;
 use crate::inventory::Inventory;
 use crate::lightsail::aws::{Account, Accounts, AccountsReader, AccountsWriter, Settings};
@@ -25,7 +23,6 @@ use crate::model::{Calls, Code, Instance, InstanceId, LiveFirewall, PortState, S
 pub(super) struct Connection {
     reader: AnyReader,
     aws: Option<Accounts>,
-    #[cfg(feature = "emulator")]
     server: Option<Embedded>,
 }
 
@@ -69,10 +66,6 @@ impl Connection {
         if let Some(snapshot) = snapshot {
             return Self::offline(snapshot, accounts).await;
         }
-        #[cfg_attr(
-            not(feature = "emulator"),
-            expect(unused_mut, reason = "only the emulator changes them")
-        )]
         let mut settings = Settings {
             profile: args.profile.clone(),
             endpoint_url: args.endpoint_url.clone(),
@@ -81,7 +74,6 @@ impl Connection {
             rate: args.rate(),
             ..Settings::default()
         };
-        #[cfg(feature = "emulator")]
         let server = match &args.emulator {
             None => None,
             Some(path) => {
@@ -98,8 +90,6 @@ impl Connection {
                 Some(server)
             }
         };
-        #[cfg(not(feature = "emulator"))]
-        let _ = mode;
         let aws = Accounts::connect(account_settings(accounts, &settings))
             .await
             .map_err(|error| {
@@ -110,7 +100,6 @@ impl Connection {
         Ok(Self {
             reader: AnyReader::Aws(aws.reader()),
             aws: Some(aws),
-            #[cfg(feature = "emulator")]
             server,
         })
     }
@@ -131,7 +120,6 @@ impl Connection {
                 offline.with_accounts(config::account_ids(accounts)),
             )),
             aws: None,
-            #[cfg(feature = "emulator")]
             server: None,
         })
     }
@@ -161,12 +149,10 @@ impl Connection {
         let Self {
             reader,
             aws,
-            #[cfg(feature = "emulator")]
             server,
         } = self;
         // This closes idle connections, for which the server would wait.
         drop((reader, aws));
-        #[cfg(feature = "emulator")]
         if let Some(server) = server {
             server.stop().await;
         }

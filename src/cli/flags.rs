@@ -280,9 +280,7 @@ fn check_variables(
 
 #[cfg(test)]
 mod tests {
-    #[cfg(feature = "emulator")]
     use std::collections::BTreeMap;
-    #[cfg(feature = "emulator")]
     use std::fmt::Write as _;
 
     use clap::Arg;
@@ -372,9 +370,6 @@ mod tests {
     fn every_variable_belongs_to_a_flag() {
         let verbs = verbs();
         for (name, flag, _) in VARIABLES {
-            if flag == "emulator" && cfg!(not(feature = "emulator")) {
-                continue;
-            }
             let mut all = verbs.iter().flat_map(|(_, verb)| flags(verb));
             let found = all.find(|arg| arg.get_id() == flag).expect("the flag");
             assert_eq!(found.get_env().and_then(|name| name.to_str()), Some(name));
@@ -382,7 +377,6 @@ mod tests {
     }
 
     /// The table of `docs/src/flags.md`.
-    #[cfg(feature = "emulator")]
     fn table() -> String {
         let verbs = verbs();
         let mut rows: BTreeMap<(String, String), Vec<&str>> = BTreeMap::new();
@@ -409,7 +403,6 @@ mod tests {
         text
     }
 
-    #[cfg(feature = "emulator")]
     #[test]
     fn documented_flags_match_the_command() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/src/flags.md");

@@ -7,7 +7,6 @@
 mod args;
 mod connection;
 mod documents;
-#[cfg(feature = "emulator")]
 mod embedded;
 mod error;
 mod exit;

@@ -19,7 +19,7 @@ mod file;
 mod line;
 mod read;
 mod rollback;
-#[cfg(all(test, feature = "emulator"))]
+#[cfg(test)]
 mod tests;
 
 pub use deferred::DeferredReceipt;

@@ -302,7 +302,6 @@ mod tests {
         assert_eq!(live.instances.len(), 1);
     }
 
-    #[cfg(feature = "emulator")]
     #[tokio::test(flavor = "current_thread")]
     async fn rules_are_read_while_listing() {
         use crate::apply::tests::service::{Behaviour, Service};

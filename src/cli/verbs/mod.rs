@@ -9,7 +9,6 @@ mod completions;
 mod diff;
 mod doctor;
 mod drift;
-#[cfg(feature = "emulator")]
 mod emulate;
 mod explain;
 mod grant;
@@ -86,7 +85,6 @@ enum Verb {
     /// Print the manual page of the command or of a verb
     Man(completions::ManArgs),
     /// Serve the Lightsail API on loopback from an inventory file
-    #[cfg(feature = "emulator")]
     Emulate(emulate::EmulateArgs),
 }
 
@@ -159,7 +157,6 @@ impl Cli {
             Verb::Schema(args) => Ok(schema::run(args)),
             Verb::Completions(args) => Ok(completions::completions(args)),
             Verb::Man(args) => completions::man(args).map_err(Into::into),
-            #[cfg(feature = "emulator")]
             Verb::Emulate(args) => emulate::run(args).await.map_err(Into::into),
         };
         ended.unwrap_or_else(|error| fail(run, error))
