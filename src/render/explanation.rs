@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::access_names::{Names, port_name, source_name};
 use super::formats::{sanitize, to_json, truncate_list};
 use crate::exposure::{Diff, DocumentFirewall, Doubtful, Effective, Line, Reach, RuleRef};
-use crate::model::{InstanceId, Mode, Origin, Site, Sources, Unreadable};
+use crate::model::{InstanceId, Mode, Origin, Site, Sources, Unreadable, pairs};
 use crate::plan::StillOpen;
 
 /// A question and everything that answers it.
@@ -335,7 +335,9 @@ pub(super) struct Document<'a> {
     /// One for each instance that was asked about, in order.
     instances: Vec<Answer<'a>>,
     /// Where more instances may be that could not be listed.
-    unlisted: Vec<Unlisted<'a>>,
+    #[serde(with = "pairs")]
+    #[cfg_attr(test, schemars(with = "Vec<pairs::Pair<Site, Unreadable>>"))]
+    unlisted: Vec<(&'a Site, &'a Unreadable)>,
 }
 
 /// The answer on one instance.
@@ -357,14 +359,6 @@ struct Answer<'a> {
     note: Option<String>,
     /// The change that would allow all of it; null if all of it is allowed, or if source or service were not given.
     change: Option<String>,
-}
-
-/// A region that could not be listed.
-#[derive(Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-struct Unlisted<'a> {
-    site: &'a Site,
-    reason: &'a Unreadable,
 }
 
 /// The answer of the live or of the declared rules.
@@ -413,14 +407,11 @@ struct RuleCause<'a> {
 
 /// The answer for programs: one document with a final newline.
 pub(crate) fn json(answers: &Answers<'_>) -> String {
-    let unlisted = answers.unlisted.iter();
     to_json(&Document {
         from: answers.from,
         to: answers.to,
         instances: answers.all.iter().map(answer).collect(),
-        unlisted: unlisted
-            .map(|(site, reason)| Unlisted { site, reason })
-            .collect(),
+        unlisted: answers.unlisted.iter().collect(),
     })
 }
 
