@@ -1,7 +1,7 @@
-//! What stands in the way or asks for attention, as one flat list: for annotations and for code scanners.
+//! Findings: errors and warnings of a run as one flat list, for annotations and for code scanners.
 //!
-//! Owns their levels, words and places. Does not judge; it only collects
-//! what the configuration's reader, the planner, the guards, the policies and the executor said, with the line it is about.
+//! Owns their levels, words and places. Does not judge: it collects the errors of the configuration's reader, the planner, the guards, the
+//! policies and the executor, each with its line.
 
 pub(super) mod alerts;
 pub(super) mod policies;
@@ -18,7 +18,7 @@ use crate::model::{Code, InstanceId, Key, Origin, Protocol};
 use crate::plan::{Change, GuardName, InstancePlan, Plan, Verdict};
 use crate::policy::Refusal;
 
-/// How bad it is.
+/// The severity of a finding, the highest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Level {
     /// Stands in the way.
@@ -80,21 +80,19 @@ pub(super) struct Location {
 /// One thing that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Finding {
-    /// What kind it is.
     pub rule: Rule,
-    /// How bad it is.
     pub level: Level,
     /// A fragment with the name of the instance in it, where it is about one; safe to show.
     pub message: String,
-    /// What there is to know besides, in whole lines; safe to show.
+    /// Further lines; safe to show.
     pub details: Vec<String>,
-    /// What can be done about it; safe to show.
+    /// The remedy; safe to show.
     pub hint: Option<String>,
     /// The line to look at.
     pub location: Option<Location>,
     /// More lines that have a part in it.
     pub related: Vec<Location>,
-    /// What a code scanner knows it by, within its rule and file; `None` is the message.
+    /// The identity for code scanners, within its rule and file; `None` is the message.
     pub identity: Option<String>,
 }
 
@@ -186,7 +184,7 @@ pub(super) fn openings(plan: &Plan) -> Vec<Finding> {
     notes.collect()
 }
 
-/// What drift is: first what live firewalls let in beyond what is declared, then, at the line that declares it, what they do
+/// The findings of drift: first what live firewalls let in beyond what is declared, then, at the line that declares it, what they do
 /// not let in.
 pub(super) fn drift(plan: &Plan) -> Vec<Finding> {
     let mut extra: BTreeMap<String, Vec<&InstanceId>> = BTreeMap::new();
@@ -265,7 +263,7 @@ pub(super) fn opened(compared: &Compared, what: &str, who: &str, origin: &Origin
     finding_at(Code::OpensAccess, Level::Note, message, origin)
 }
 
-/// What the run and the configuration's reader said themselves.
+/// The findings of the run itself and of the reader of the configuration.
 fn problem_findings(run: &Run<'_>) -> Vec<Finding> {
     run.error
         .iter()
@@ -289,7 +287,7 @@ fn problem_findings(run: &Run<'_>) -> Vec<Finding> {
         .collect()
 }
 
-/// What a guard refuses.
+/// The refusal of a guard.
 fn guard_finding(plan: &Plan, refusal: &Refusal) -> Finding {
     let id = refusal.instance.as_ref();
     let on = id.map_or_else(String::new, |id| format!("{}: ", instance_name(id)));
@@ -341,7 +339,7 @@ fn still_open_findings(instance: &InstancePlan) -> impl Iterator<Item = Finding>
     })
 }
 
-/// What could not be read, in whole or in part.
+/// The instances and regions that could not be read, in whole or in part.
 fn unreadable_findings(plan: &Plan) -> Vec<Finding> {
     let regions = plan
         .sites_unreadable

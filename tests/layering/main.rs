@@ -50,7 +50,7 @@ const MAY_USE: [(&str, &[&str]); 14] = [
 ];
 
 /// The layers of `cli`, lowest first: what is in one may use what is below it, and what is in the same one.
-const CLI_LAYERS: [&[&str]; 9] = [
+const CLI_LAYERS: [&[&str]; 10] = [
     &["exit", "terminal"],
     &["error", "streams"],
     &[
@@ -61,8 +61,9 @@ const CLI_LAYERS: [&[&str]; 9] = [
         "signals",
         "unconfirmed",
     ],
-    &["documents", "embedded", "jitter", "run", "shard"],
-    &["connection", "metrics", "notify", "output"],
+    &["documents", "embedded", "output", "shard"],
+    &["connection", "run"],
+    &["metrics", "notify"],
     &["last_change", "session"],
     &["leases"],
     &["present"],

@@ -41,10 +41,10 @@ use crate::render::{self, Names, json, sanitize};
 
 #[derive(Args, Debug)]
 pub(super) struct DiffArgs {
-    /// What was: a configuration, git:REV:PATH, a plan, an inventory, or the JSON of
+    /// The older document: a configuration, git:REV:PATH, a plan, an inventory, or the JSON of
     /// `aws lightsail get-instance-port-states`; `-` is stdin, PLAN#before is what a plan found
     old: String,
-    /// What is, or would be
+    /// The newer document
     new: String,
     /// The instances that exist, for groups and address types of configurations: a file, or git:REV:PATH
     #[arg(long, value_name = "FILE", env = "PORTWARD_INVENTORY")]

@@ -51,7 +51,10 @@ async fn check_drift(args: &DriftArgs, run: &mut Run) -> Result<Exit, RunError> 
             seconds = delay.as_secs(),
             "waiting a random time (--jitter)"
         );
-        let sleep = async { Ok::<_, CommandError>(tokio::time::sleep(delay).await) };
+        let sleep = async {
+            tokio::time::sleep(delay).await;
+            Ok::<_, CommandError>(())
+        };
         interruptible(sleep).await?;
     }
     run.started = Instant::now();

@@ -28,7 +28,7 @@ pub(super) struct ReportArgs {
 enum ReportCommand {
     /// Join the JSON reports of all shards of a run; a shard without one makes the view incomplete (6)
     Merge {
-        /// What `--report json=FILE` of each shard wrote
+        /// The report of each shard, as `--report json=FILE` wrote it
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },

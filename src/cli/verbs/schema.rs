@@ -23,11 +23,11 @@ enum Document {
     Plan,
     /// A report, as `--format json` and `--report json=FILE` write it
     Report,
-    /// What `diff --format json` prints
+    /// The output of `diff --format json`
     Diff,
-    /// What `explain --format json` prints
+    /// The output of `explain --format json`
     Explain,
-    /// What `grants --format json` prints
+    /// The output of `grants --format json`
     Grants,
 }
 

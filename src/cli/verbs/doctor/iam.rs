@@ -10,13 +10,13 @@ use crate::lightsail::aws::{READ_ACTIONS, TAG_ACTIONS, WRITE_ACTIONS};
 /// The purpose of a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum IamPolicy {
-    /// What plan, drift, explain, import and inventory ask
+    /// The actions of plan, drift, explain, import and inventory
     Read,
-    /// What apply asks besides
+    /// The actions of apply
     Write,
-    /// What granting and revoking access for a time asks: what apply asks, and tags whose keys begin with `portward:`
+    /// The actions of grant, revoke and with: those of apply, and tags whose keys begin with `portward:`
     Grant,
-    /// What `apply --only-expired` asks: to close, to put, and to remove tags whose keys begin with `portward:`
+    /// The actions of `apply --only-expired`: to close, to put, and to remove tags whose keys begin with `portward:`
     Expire,
 }
 
