@@ -283,7 +283,7 @@ mod tests {
             DocumentFirewall::of(&before, family),
             DocumentFirewall::of(&after, family),
         );
-        let lost = compared.diff.lines().lost;
+        let lost = crate::exposure::lines(&compared.diff.lost);
         let line = lost
             .iter()
             .find(|line| line.sources.aliases().contains(LIGHTSAIL_CONNECT));
@@ -299,11 +299,10 @@ mod tests {
         #[test]
         fn causes_of_a_line_are_complete_and_minimal((before, after) in change(Universe::Small), family in family()) {
             let compared = Compared::new(None, DocumentFirewall::of(&before, family), DocumentFirewall::of(&after, family));
-            let lines = compared.diff.lines();
-            let sides = [(&lines.gained, &compared.after), (&lines.lost, &compared.before)];
-            for (line, side) in sides.iter().flat_map(|(lines, side)| lines.iter().map(move |line| (line, side))) {
+            let sides = [(&compared.diff.gained, &compared.after), (&compared.diff.lost, &compared.before)];
+            for (line, side) in sides.iter().flat_map(|(boxes, side)| crate::exposure::lines(boxes).into_iter().map(move |line| (line, side))) {
                 let access = |rules: &[&RuleRef]| Effective::of_rules(rules.iter().map(|rule| (&rule.key, &rule.sources)), family);
-                let causes = side.causes(line);
+                let causes = side.causes(&line);
                 prop_assert!(access(&causes).is_superset(&line.effective()));
                 let others: Vec<&RuleRef> = side.rules.iter().filter(|rule| !causes.contains(rule)).collect();
                 prop_assert!(access(&others).intersection(&line.effective()).is_empty());

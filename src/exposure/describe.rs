@@ -38,15 +38,6 @@ impl Line {
     }
 }
 
-/// The lines of a [`Diff`](super::Diff).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Lines {
-    /// The access that is opened.
-    pub gained: Vec<Line>,
-    /// The access that is closed.
-    pub lost: Vec<Line>,
-}
-
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -59,7 +50,7 @@ impl fmt::Display for Line {
 }
 
 /// The lines for boxes: first all protocols, then atom by atom in order of cells.
-pub(super) fn lines(boxes: &[Exposed]) -> Vec<Line> {
+pub(crate) fn lines(boxes: &[Exposed]) -> Vec<Line> {
     let exposed = Effective::of_boxes(boxes);
     let common = everywhere(&exposed);
     let rest = exposed.difference(&Effective::everywhere(&common));

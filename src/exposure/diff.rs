@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Effective, Exposed, Lines, Reach, describe};
+use super::{Effective, Exposed, Reach};
 use crate::model::{Family, Firewall, Key, Protocol};
 
 /// The access that is gained and lost.
@@ -45,22 +45,6 @@ impl Diff {
         }
     }
 
-    /// A difference in which all of this access is gained.
-    pub fn gaining(access: &Effective, family: Family) -> Self {
-        Self {
-            gained: access.boxes(family),
-            lost: Vec::new(),
-        }
-    }
-
-    /// A difference in which all of this access is lost.
-    pub fn losing(access: &Effective, family: Family) -> Self {
-        Self {
-            gained: Vec::new(),
-            lost: access.boxes(family),
-        }
-    }
-
     /// The difference of two firewalls without doubtful entries.
     ///
     /// The cost depends on the rules that change and on those that overlap them. Equal firewalls take one comparison of texts.
@@ -87,15 +71,6 @@ impl Diff {
             (false, true) => Direction::Wider,
             (true, false) => Direction::Narrower,
             (false, false) => Direction::Mixed,
-        }
-    }
-
-    /// The difference as lines for people.
-    pub fn lines(&self) -> Lines {
-        let Self { gained, lost } = self;
-        Lines {
-            gained: describe::lines(gained),
-            lost: describe::lines(lost),
         }
     }
 }

@@ -126,15 +126,6 @@ proptest! {
     }
 
     #[test]
-    fn gaining_and_losing_contain_the_whole_access(a in firewall(Universe::Small), family in family()) {
-        let access = Effective::of(&a, family);
-        let boxes = access.boxes(family);
-        let (gaining, losing) = (Diff::gaining(&access, family), Diff::losing(&access, family));
-        prop_assert_eq!((&gaining.gained, &gaining.lost), (&boxes, &Vec::new()));
-        prop_assert_eq!((&losing.gained, &losing.lost), (&Vec::new(), &boxes));
-    }
-
-    #[test]
     fn document_firewall_has_the_rules_it_is_built_from(certain in firewall(Universe::Small), is_doubtful in any::<bool>(), family in family()) {
         let doubts: &[(&str, i32)] = if is_doubtful { &[("tcp", 22), ("gre", 0)] } else { &[] };
         let live = live(&certain, doubts);
@@ -320,7 +311,7 @@ fn compared_documents_have_words() {
 fn causes(before: &Firewall, after: &Firewall) -> Vec<(String, Vec<String>)> {
     let side = |firewall| DocumentFirewall::of(firewall, Family::V4);
     let compared = Compared::new(None, side(before), side(after));
-    let lines = compared.diff.lines().gained;
+    let lines = super::lines(&compared.diff.gained);
     let of = |line: &Line| compared.after.causes(line).into_iter().map(cause).collect();
     lines
         .iter()

@@ -22,7 +22,7 @@ pub use atom::{Atom, CellRun, Exposed};
 pub(crate) use compare::{
     Compared, ComparedDocument, ComparisonSubject, DocumentFirewall, RuleRef,
 };
-pub(crate) use describe::{Line, Lines, count_addresses, format_sources, group_thousands};
+pub(crate) use describe::{Line, count_addresses, format_sources, group_thousands, lines};
 pub use diff::{Diff, Direction, equivalent};
 pub use effective::Effective;
 pub use range_set::{Address, Count, RangeSet};

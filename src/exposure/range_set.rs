@@ -5,23 +5,16 @@
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::ops::{Add, Sub};
 
 use ipnet::{Ipv4Net, Ipv4Subnets, Ipv6Net, Ipv6Subnets};
 
 /// An address as a number: `u32` for IPv4, `u128` for IPv6.
-pub trait Address: Copy + Ord + fmt::Debug + sealed::Sealed {
-    /// The type of a network of such addresses.
-    type Net: Copy + Ord + fmt::Display;
-    /// The lowest address.
-    const MIN: Self;
-    /// The highest address.
-    const MAX: Self;
-
-    /// The next address; `None` for the highest.
-    fn above(self) -> Option<Self>;
-
-    /// The previous address; `None` for the lowest.
-    fn below(self) -> Option<Self>;
+pub trait Address:
+    Copy + Ord + fmt::Debug + From<u8> + Add<Output = Self> + Sub<Output = Self>
+{
+    /// The type of a network of such addresses. By default it is the network of all of them.
+    type Net: Copy + Default + fmt::Display;
 
     /// The lowest and the highest address of a network.
     fn bounds(net: Self::Net) -> (Self, Self);
@@ -32,16 +25,6 @@ pub trait Address: Copy + Ord + fmt::Debug + sealed::Sealed {
 
 impl Address for u32 {
     type Net = Ipv4Net;
-    const MIN: Self = 0;
-    const MAX: Self = Self::MAX;
-
-    fn above(self) -> Option<Self> {
-        self.checked_add(1)
-    }
-
-    fn below(self) -> Option<Self> {
-        self.checked_sub(1)
-    }
 
     fn bounds(net: Ipv4Net) -> (Self, Self) {
         (net.network().to_bits(), net.broadcast().to_bits())
@@ -54,16 +37,6 @@ impl Address for u32 {
 
 impl Address for u128 {
     type Net = Ipv6Net;
-    const MIN: Self = 0;
-    const MAX: Self = Self::MAX;
-
-    fn above(self) -> Option<Self> {
-        self.checked_add(1)
-    }
-
-    fn below(self) -> Option<Self> {
-        self.checked_sub(1)
-    }
 
     fn bounds(net: Ipv6Net) -> (Self, Self) {
         (net.network().to_bits(), net.broadcast().to_bits())
@@ -72,12 +45,6 @@ impl Address for u128 {
     fn networks(first: Self, last: Self) -> impl Iterator<Item = Ipv6Net> {
         Ipv6Subnets::new(Ipv6Addr::from_bits(first), Ipv6Addr::from_bits(last), 0)
     }
-}
-
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for u32 {}
-    impl Sealed for u128 {}
 }
 
 /// A set of addresses.
@@ -107,7 +74,7 @@ impl<T: Address> RangeSet<T> {
     /// The set of all addresses.
     pub fn all() -> Self {
         Self {
-            ranges: vec![(T::MIN, T::MAX)],
+            ranges: vec![T::bounds(T::Net::default())],
         }
     }
 
@@ -121,7 +88,7 @@ impl<T: Address> RangeSet<T> {
             ranges.sort_unstable();
         }
         ranges.dedup_by(|next, kept| {
-            let joins = next.0 <= kept.1 || kept.1.above() == Some(next.0);
+            let joins = next.0 <= kept.1 || next.0 - T::from(1) == kept.1;
             if joins {
                 kept.1 = kept.1.max(next.1);
             }
@@ -159,7 +126,7 @@ impl<T: Address> RangeSet<T> {
 
     /// Whether the set contains every address.
     pub fn is_all(&self) -> bool {
-        self.ranges.as_slice() == [(T::MIN, T::MAX)]
+        self.ranges.as_slice() == [T::bounds(T::Net::default())]
     }
 
     /// Whether the set contains this address.
@@ -225,12 +192,10 @@ impl<T: Address> RangeSet<T> {
             let mut rest = Some(first);
             for &(from, to) in other.ranges[j..].iter().take_while(|hole| hole.0 <= last) {
                 let Some(start) = rest else { break };
-                if let Some(end) = from.below()
-                    && start <= end
-                {
-                    ranges.push((start, end));
+                if start < from {
+                    ranges.push((start, from - T::from(1)));
                 }
-                rest = if to < last { to.above() } else { None };
+                rest = (to < last).then(|| to + T::from(1));
             }
             ranges.extend(rest.map(|start| (start, last)));
         }

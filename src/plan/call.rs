@@ -216,11 +216,7 @@ pub struct StillOpen {
 /// Such as `tcp/22 from everyone, through the live rule tcp/0-65535`.
 impl fmt::Display for StillOpen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let access = exposure::Diff {
-            gained: self.access.clone(),
-            lost: Vec::new(),
-        };
-        let lines = access.lines().gained;
+        let lines = exposure::lines(&self.access);
         let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
         let through = self.through;
         write!(f, "{}, through the live rule {through}", lines.join(", "))

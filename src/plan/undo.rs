@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use super::planner::keys;
 use super::surgical::{self, SurgicalChange};
 use super::{Call, InstancePlan};
-use crate::exposure::{self, Diff, Effective, Line};
+use crate::exposure::{self, Effective, Line};
 use crate::model::{
     Family, Firewall, Instance, Key, LiveFirewall, Mode, Note, PortState, Sources, Strategy,
     Uncertain,
@@ -62,8 +62,8 @@ pub fn undo(
     let result = &plan.after;
     let access = |firewall: &Firewall| Effective::of(firewall, family);
     let opened = access(&own.opened).difference(&access(first_rules));
-    let still_open = Diff::gaining(&opened.intersection(&access(result)), family);
-    let still_open = still_open.lines().gained;
+    let still_open = opened.intersection(&access(result));
+    let still_open = exposure::lines(&still_open.boxes(family));
     let mut foreign_differences = differences(result, first_rules, family);
     foreign_differences.extend(doubtful_differences(&plan, before));
     if !foreign_differences.is_empty() {

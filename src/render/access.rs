@@ -10,7 +10,7 @@ use super::difference::{Clause, Comparison, Effect, clauses};
 use super::formats::count;
 use super::metadata::PlanView;
 use super::text::severity;
-use crate::exposure::{self, ComparisonSubject, Diff, Exposed};
+use crate::exposure::{self, ComparisonSubject, Exposed};
 use crate::model::Origin;
 use crate::plan::{Change, InstancePlan, Plan, Verdict};
 
@@ -180,11 +180,7 @@ impl Part {
     ) -> Self {
         let mut alike: BTreeMap<(Vec<String>, Option<&str>), Vec<&InstancePlan>> = BTreeMap::new();
         for instance in &plan.instances {
-            let diff = Diff {
-                gained: access(instance),
-                ..Diff::default()
-            };
-            let lines = diff.lines().gained;
+            let lines = exposure::lines(&access(instance));
             let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
             if !lines.is_empty() {
                 let key = (lines, unwritten_reason(instance));

@@ -14,8 +14,8 @@ use super::formats::{count, join_and, nonzero_counts, sanitize, truncate_list};
 use super::json::{Problem, Run};
 use super::text::place;
 use crate::exposure::{
-    Compared, ComparedDocument, ComparisonSubject, Direction, DocumentFirewall, Doubtful, Line,
-    RuleRef,
+    self, Compared, ComparedDocument, ComparisonSubject, Direction, DocumentFirewall, Doubtful,
+    Line, RuleRef,
 };
 use crate::model::{Key, Sources};
 
@@ -267,10 +267,10 @@ pub(super) fn blocks<'a>(all: &'a [Compared], names: [&Names; 2]) -> Vec<Block<'
 
 /// The opened, the closed, and the doubtful access of an instance.
 pub(super) fn clauses(compared: &Compared, [old, new]: [&Names; 2]) -> Vec<Clause> {
-    let lines = compared.diff.lines();
-    let mut clauses = side_clauses(&lines.gained, &compared.after, Effect::Opens, [new, old]);
+    let gained = exposure::lines(&compared.diff.gained);
+    let mut clauses = side_clauses(&gained, &compared.after, Effect::Opens, [new, old]);
     clauses.extend(side_clauses(
-        &lines.lost,
+        &exposure::lines(&compared.diff.lost),
         &compared.before,
         Effect::Closes,
         [old, new],

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::access_names::{Names, port_name, source_name};
 use super::formats::{sanitize, to_json, truncate_list};
-use crate::exposure::{Diff, DocumentFirewall, Doubtful, Effective, Line, Reach, RuleRef};
+use crate::exposure::{self, DocumentFirewall, Doubtful, Effective, Line, Reach, RuleRef};
 use crate::model::{InstanceId, Mode, Origin, Site, Sources, Unreadable, pairs};
 use crate::plan::StillOpen;
 
@@ -154,7 +154,7 @@ impl Explanation<'_> {
     /// The part of the question that gets in for certain.
     pub(super) fn allowed_lines(&self, side: &DocumentFirewall) -> Vec<Line> {
         let part = side.reach.certain.intersection(&self.asked);
-        Diff::gaining(&part, side.reach.family).lines().gained
+        exposure::lines(&part.boxes(side.reach.family))
     }
 
     /// The part that gets in perhaps, with the entries that are in doubt.
@@ -166,7 +166,7 @@ impl Explanation<'_> {
         let lines = |doubt: &'s Doubtful| {
             let part = doubt.effective(family).intersection(&self.asked);
             let part = part.difference(&side.reach.certain);
-            let lines = Diff::gaining(&part, family).lines().gained;
+            let lines = exposure::lines(&part.boxes(family));
             lines.into_iter().map(move |line| (line, doubt))
         };
         side.doubts.iter().flat_map(lines).collect()

@@ -189,7 +189,7 @@ pub(super) fn openings(plan: &Plan) -> Vec<Finding> {
 pub(super) fn drift(plan: &Plan) -> Vec<Finding> {
     let mut extra: BTreeMap<String, Vec<&InstanceId>> = BTreeMap::new();
     for instance in &plan.instances {
-        for line in instance.exposure.lines().lost {
+        for line in exposure::lines(&instance.exposure.lost) {
             let on = extra.entry(sanitize(&line.to_string())).or_default();
             on.push(&instance.instance.id);
         }

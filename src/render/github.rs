@@ -56,7 +56,7 @@ pub(crate) fn comparison_annotations(comparison: &Comparison<'_>) -> String {
     let mut found = findings(&comparison.run());
     let mut opens: BTreeMap<(String, usize, String), Finding> = BTreeMap::new();
     for compared in comparison.all {
-        for line in compared.diff.lines().gained {
+        for line in exposure::lines(&compared.diff.gained) {
             for rule in compared.after.causes(&line) {
                 let Some(origin) = &rule.origin else { continue };
                 let who = exposure::format_sources(&line.sources);

@@ -22,6 +22,7 @@ use crate::cli::signals::interruptible;
 use crate::cli::streams::caution;
 use crate::config::account_ids;
 use crate::config::{self, Account, Config};
+use crate::exposure;
 use crate::model::{Code, Fingerprint, Site};
 use crate::plan::Plan;
 use crate::plan::file::Scope;
@@ -80,7 +81,7 @@ fn openings_text(plan: &Plan) -> String {
     let mut text = format!("note: {UNSIGNED}\n");
     let before = text.len();
     for instance in &plan.instances {
-        for line in instance.exposure.lines().gained {
+        for line in exposure::lines(&instance.exposure.gained) {
             let line = format!("{}: + {line}", instance.instance.id);
             let _ = writeln!(text, "opens: {}", render::sanitize(&line));
         }

@@ -17,8 +17,8 @@ fn rule(protocol: Protocol, from: i32, to: i32, texts: &[&str]) -> (Key, Sources
 
 fn opened<const N: usize>(rules: [(Key, Sources); N]) -> Vec<String> {
     let after: Firewall = rules.into_iter().collect();
-    let lines = Diff::gaining(&Effective::of(&after, Family::V4), Family::V4).lines();
-    lines.gained.iter().map(ToString::to_string).collect()
+    let lines = lines(&Effective::of(&after, Family::V4).boxes(Family::V4));
+    lines.iter().map(ToString::to_string).collect()
 }
 
 /// Parses the name of cells.

@@ -3,7 +3,7 @@
 //! Owns the definition of administrative access. Does not know consent.
 
 use super::ended_leases::without_ended_leases;
-use crate::exposure::{Atom, Diff, Effective, format_sources};
+use crate::exposure::{self, Atom, Effective, format_sources};
 use crate::model::Guard;
 use crate::plan::InstancePlan;
 
@@ -44,8 +44,8 @@ pub(super) fn reasons(plan: &InstancePlan, guard: &Guard) -> Vec<String> {
         if lost.is_empty() {
             continue;
         }
-        let diff = Diff::losing(&lost, family);
-        let lines: Vec<String> = diff.lines().lost.iter().map(ToString::to_string).collect();
+        let lines = exposure::lines(&lost.boxes(family));
+        let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
         reasons.push(format!(
             "`keep` of {} would no longer hold: it closes {}",
             rule.declared.origin,

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::{CheckTarget, Occurrence, Violation, ViolationKind, Witness, is_waived};
-use crate::exposure::{self, Access, Atom, Count, Diff, Effective, Exposed, Reach};
+use crate::exposure::{self, Access, Atom, Count, Effective, Exposed, Reach};
 use crate::model::{Code, Demand, Family, Mode, Origin, Policy, Waiver};
 use crate::plan::Verdict;
 
@@ -241,11 +241,7 @@ fn pick_witness(access: &Effective, family: Family) -> (Atom, u16, Witness) {
         to: run.from,
         sources: run.access.to_sources(family),
     };
-    let diff = Diff {
-        gained: vec![one],
-        lost: Vec::new(),
-    };
-    let line = diff.lines().gained.into_iter().next();
+    let line = exposure::lines(&[one]).into_iter().next();
     let witness = Witness {
         source: example_source(&run.access),
         what: line.map_or_else(|| atom.to_string(), |line| line.what),

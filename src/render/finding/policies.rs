@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::{Finding, Level, Rule, instance_name, location_of};
-use crate::exposure::{ComparisonSubject, Diff, Exposed, Line};
+use crate::exposure::{self, ComparisonSubject, Exposed, Line};
 use crate::model::{Origin, PolicySeverity};
 use crate::policy::{Occurrence, Subject, Violation, ViolationKind};
 use crate::render::formats::{sanitize, truncate_list};
@@ -123,11 +123,7 @@ impl ViolationGroup<'_> {
 
     /// The forbidden or missing access, in a limited number of lines.
     pub(in crate::render) fn access(&self, most: usize) -> Vec<String> {
-        let diff = Diff {
-            gained: self.violation.access.clone(),
-            ..Diff::default()
-        };
-        let lines = diff.lines().gained;
+        let lines = exposure::lines(&self.violation.access);
         let verb = self.violation.kind.state();
         let line = |line: &Line| format!("{verb}: {}", sanitize(&line.to_string()));
         let mut texts: Vec<String> = lines.iter().take(most).map(line).collect();

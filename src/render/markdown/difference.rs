@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use super::access::{names, parts};
 use super::escape::prose;
 use super::{Detail, NAMED, SHORTENED, first_that_fits, fits, folded, write_findings};
-use crate::exposure::{ComparedDocument, ComparisonSubject};
+use crate::exposure::{self, ComparedDocument, ComparisonSubject};
 use crate::render::access::{Part, is_everyone, of_comparison, subjects};
 use crate::render::difference::{Comparison, blocks, one_sentence, summary, undeclared_on};
 use crate::render::formats::count;
@@ -82,7 +82,7 @@ fn opens_to_everyone(comparison: &Comparison<'_>) -> bool {
     let mut lines = comparison
         .all
         .iter()
-        .flat_map(|compared| compared.diff.lines().gained);
+        .flat_map(|compared| exposure::lines(&compared.diff.gained));
     lines.any(|line| is_everyone(&line.to_string()))
 }
 

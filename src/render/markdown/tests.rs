@@ -6,6 +6,7 @@ use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 
 use super::escape::{code, fenced, prose};
 use super::*;
+use crate::exposure;
 use crate::model::arbitrary::Universe;
 use crate::model::{
     AddressType, Declaration, DesiredInstance, Instance, InstanceId, InstanceState, Key,
@@ -189,7 +190,7 @@ proptest! {
     fn full_comment_has_every_access_line(plan in plans(Universe::Big)) {
         let text = render(&run(&plan), Detail::All);
         for instance in &plan.instances {
-            for line in instance.exposure.lines().gained {
+            for line in exposure::lines(&instance.exposure.gained) {
                 prop_assert!(text.contains(&code(&line.to_string())), "{} is not in {}", line, text);
             }
         }

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use super::change::{self, Changed, change_lines, difference_lines, rank};
 use super::{BOLD, CHANGE, DIM, GAIN, LOSS, PlanView, notes, places};
-use crate::exposure::{Diff, Exposed, Line};
+use crate::exposure::{self, Diff, Exposed, Line};
 use crate::model::{Code, Mode, Note};
 use crate::plan::{Call, Cause, InstancePlan, Plan, StillOpen, Verdict};
 use crate::render::formats::{count, sanitize};
@@ -230,16 +230,18 @@ fn in_doubt(plan: &InstancePlan) -> Vec<Line> {
         return Vec::new();
     }
     let doubt = plan.reach_before().doubt();
-    Diff::gaining(&doubt, plan.family()).lines().gained
+    exposure::lines(&doubt.boxes(plan.family()))
 }
 
 /// The gained, lost and possible access.
 fn access(text: &mut String, plan: &InstancePlan) {
-    let lines = plan.exposure.lines();
-    let gained = lines.gained.iter().map(|line| ('+', GAIN, line));
-    let lost = lines.lost.iter().map(|line| ('-', LOSS, line));
-    let doubts = in_doubt(plan);
-    let doubts = doubts.iter().map(|line| ('?', CHANGE, line));
+    let Diff { gained, lost } = &plan.exposure;
+    let gained = exposure::lines(gained).into_iter();
+    let gained = gained.map(|line| ('+', GAIN, line));
+    let lost = exposure::lines(lost).into_iter();
+    let lost = lost.map(|line| ('-', LOSS, line));
+    let doubts = in_doubt(plan).into_iter();
+    let doubts = doubts.map(|line| ('?', CHANGE, line));
     for (i, (sign, style, line)) in gained.chain(lost).chain(doubts).enumerate() {
         let label = if i == 0 { "access:" } else { "" };
         let mut line = sanitize(&line.to_string());
@@ -252,12 +254,15 @@ fn access(text: &mut String, plan: &InstancePlan) {
 
 /// Whom the live firewall lets in and the configuration does not, then whom it does not let in.
 fn difference_from_live(text: &mut String, plan: &InstancePlan) {
-    let lines = plan.exposure.lines();
-    let doubts = in_doubt(plan);
+    let Diff { gained, lost } = &plan.exposure;
     for (label, style, lines) in [
-        ("live allows more than declared", LOSS, &lines.lost),
-        ("live may allow more than declared", CHANGE, &doubts),
-        ("live lacks", CHANGE, &lines.gained),
+        (
+            "live allows more than declared",
+            LOSS,
+            exposure::lines(lost),
+        ),
+        ("live may allow more than declared", CHANGE, in_doubt(plan)),
+        ("live lacks", CHANGE, exposure::lines(gained)),
     ] {
         for line in lines {
             let line = sanitize(&line.to_string());

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::cli::documents::{Declared, GroupRules, InstanceRules, Retained, Statements};
 use crate::config::Scope;
 use crate::exposure::{
-    Access, Compared, ComparedDocument, ComparisonSubject, Diff, DocumentFirewall, Effective, Reach,
+    self, Access, Compared, ComparedDocument, ComparisonSubject, DocumentFirewall, Effective, Reach,
 };
 use crate::model::{Family, Mode, Site};
 
@@ -379,7 +379,7 @@ fn compare_retained(
 }
 
 fn access_text(access: &Effective) -> String {
-    let lines = Diff::gaining(access, Family::default()).lines().gained;
+    let lines = exposure::lines(&access.boxes(Family::default()));
     let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
     lines.join("; ")
 }

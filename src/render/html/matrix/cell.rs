@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 
 use super::{Column, Row, Service};
-use crate::exposure::{Access, Atom, Diff, Effective, Exposed, Line, Reach, format_sources};
+use crate::exposure::{self, Access, Atom, Effective, Exposed, Line, Reach, format_sources};
 use crate::model::{Family, Sources};
 use crate::render::formats::{count, sanitize, source_words};
 use crate::render::html::DiffLabels;
@@ -135,11 +135,7 @@ impl<'a> ServiceEntry<'a> {
 
 /// The sources with access, a limited number by name; with the ports, if these are not all of the service.
 fn source_texts(boxes: &[Exposed], service: &Service, named: usize) -> Vec<String> {
-    let diff = Diff {
-        gained: clip(boxes, &service.area),
-        ..Diff::default()
-    };
-    let lines = diff.lines().gained;
+    let lines = exposure::lines(&clip(boxes, &service.area));
     let is_icmp = |atom: Atom| matches!(atom, Atom::Icmp | Atom::Icmpv6);
     let is_on = |(atom, from, to): &(Atom, u16, u16)| {
         let mut cells = lines.iter().flat_map(|line| &line.cells);

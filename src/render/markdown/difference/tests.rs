@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 
 use super::*;
-use crate::exposure::{Compared, DocumentFirewall};
+use crate::exposure::{self, Compared, DocumentFirewall};
 use crate::model::arbitrary::Universe;
 use crate::model::{Code, Family};
 use crate::plan::Plan;
@@ -87,7 +87,7 @@ proptest! {
     fn full_comment_has_every_access_line(plan in plans(Universe::Big)) {
         let all = compared(&plan, 1);
         let text = with(&all, &[], |of| full(of, Detail::All));
-        for line in all.iter().flat_map(|compared| compared.diff.lines().gained) {
+        for line in all.iter().flat_map(|compared| exposure::lines(&compared.diff.gained)) {
             let what = code(&line.what);
             let what = what.trim_start_matches("<code>").trim_end_matches("</code>");
             prop_assert!(text.contains(what), "{} is not in {}", line, text);
