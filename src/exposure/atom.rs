@@ -2,13 +2,12 @@
 //!
 //! Owns the number of cells of each atom. Does not know rules.
 
-use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::Access;
-use crate::model::Sources;
+use crate::model::{Protocol, Sources};
 
 /// A kind of packet. Every packet belongs to exactly one atom.
 #[derive(
@@ -22,6 +21,7 @@ use crate::model::Sources;
     Hash,
     Serialize,
     Deserialize,
+    strum::Display,
     strum::IntoStaticStr,
 )]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -44,6 +44,17 @@ impl Atom {
     /// Every atom, in order.
     pub const ALL: [Self; 5] = [Self::Tcp, Self::Udp, Self::Icmp, Self::Icmpv6, Self::Other];
 
+    /// The packets of a protocol; `None` for `all`, which are those of every atom.
+    pub fn of(protocol: Protocol) -> Option<Self> {
+        match protocol {
+            Protocol::Tcp => Some(Self::Tcp),
+            Protocol::Udp => Some(Self::Udp),
+            Protocol::Icmp => Some(Self::Icmp),
+            Protocol::Icmpv6 => Some(Self::Icmpv6),
+            Protocol::All => None,
+        }
+    }
+
     /// Its name in reports.
     pub fn as_str(self) -> &'static str {
         self.into()
@@ -52,12 +63,6 @@ impl Atom {
     /// Its last cell; the first is 0.
     pub fn last_cell(self) -> u16 {
         if self == Self::Other { 0 } else { u16::MAX }
-    }
-}
-
-impl fmt::Display for Atom {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Owns the comparison, and its canonical form as boxes. Does not know which rule causes a difference, or how it is printed.
 
-use std::fmt;
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +21,8 @@ pub struct Diff {
 }
 
 /// The direction of a change of access.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, strum::Display)]
+#[strum(serialize_all = "lowercase")]
 pub enum Direction {
     /// The same packets get in.
     Equal,
@@ -52,7 +53,9 @@ impl Diff {
         if before == after {
             return Self::default();
         }
-        let changed = changed_keys(before, after);
+        let keys = before.keys().chain(after.keys());
+        let changed = keys.filter(|key| before.get(*key) != after.get(*key));
+        let changed: BTreeSet<Key> = changed.collect();
         let access = |firewall| Reach::of_certain(access_near(firewall, &changed, family), family);
         Self::between(&access(before), &access(after))
     }
@@ -75,36 +78,9 @@ impl Diff {
     }
 }
 
-/// `equal`, `wider`, `narrower` or `mixed`.
-impl fmt::Display for Direction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Equal => "equal",
-            Self::Wider => "wider",
-            Self::Narrower => "narrower",
-            Self::Mixed => "mixed",
-        })
-    }
-}
-
 /// Whether two firewalls let in the same packets, however they are spelled.
 pub fn equivalent(a: &Firewall, b: &Firewall, family: Family) -> bool {
     a == b || Effective::of(a, family) == Effective::of(b, family)
-}
-
-/// The keys whose sources are spelled differently.
-fn changed_keys(before: &Firewall, after: &Firewall) -> Vec<Key> {
-    let differs = |a: &Firewall, b: &Firewall| -> Vec<Key> {
-        a.iter()
-            .filter(|(key, sources)| b.get(**key) != Some(*sources))
-            .map(|(key, _)| *key)
-            .collect()
-    };
-    let mut changed = differs(before, after);
-    changed.extend(differs(after, before));
-    changed.sort_unstable();
-    changed.dedup();
-    changed
 }
 
 /// The most changed keys for which the search for overlapping rules is far cheaper than a sweep over all rules.
@@ -113,7 +89,7 @@ const MAX_KEYS_SEARCHED: usize = 8;
 /// The access of the rules that overlap the changed keys.
 ///
 /// Access can differ only in the cells of a changed key. The rules that are left out are the same in both firewalls.
-fn access_near(firewall: &Firewall, changed: &[Key], family: Family) -> Effective {
+fn access_near(firewall: &Firewall, changed: &BTreeSet<Key>, family: Family) -> Effective {
     if changed.len() > MAX_KEYS_SEARCHED {
         return Effective::of(firewall, family);
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::sweep::{self, Stretch};
 use super::{Access, Atom, CellRun, Exposed};
-use crate::model::{AddressType, Family, Firewall, Key, Protocol, Sources};
+use crate::model::{AddressType, Family, Firewall, Key, Sources};
 
 /// Effective access.
 ///
@@ -249,17 +249,11 @@ impl Sweep {
         let mut open = |atom: Atom, from: u16, to: u16| {
             self.stretches[atom as usize].push(Stretch { from, to, access });
         };
-        let atom = match key.protocol() {
-            Protocol::Tcp => Atom::Tcp,
-            Protocol::Udp => Atom::Udp,
-            Protocol::Icmp => Atom::Icmp,
-            Protocol::Icmpv6 => Atom::Icmpv6,
-            Protocol::All => {
-                for atom in Atom::ALL {
-                    open(atom, 0, atom.last_cell());
-                }
-                return;
+        let Some(atom) = Atom::of(key.protocol()) else {
+            for atom in Atom::ALL {
+                open(atom, 0, atom.last_cell());
             }
+            return;
         };
         if !key.protocol().is_icmp() {
             // A valid key has ports within 0-65535.

@@ -14,7 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use strum::{IntoStaticStr, VariantArray};
 use time::OffsetDateTime;
 
 use crate::model::{Declaration, Key, Origin, Rule, Sources, instant};
@@ -180,8 +181,9 @@ pub struct Judged {
 }
 
 /// Whether a lease grants access.
+// In the order in which grants are listed.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::IntoStaticStr,
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, IntoStaticStr, VariantArray,
 )]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -202,12 +204,4 @@ impl State {
     pub fn as_str(self) -> &'static str {
         self.into()
     }
-
-    /// Every state, in the order in which grants are listed.
-    pub const ALL: [Self; 4] = [
-        Self::Expired,
-        Self::Unreadable,
-        Self::NotHonoured,
-        Self::Live,
-    ];
 }

@@ -70,7 +70,9 @@ impl fmt::Display for ForeignWrite {
 }
 
 /// The name of an outcome.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display, strum::IntoStaticStr,
+)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
@@ -102,12 +104,6 @@ impl Status {
     /// Whether the rules are as planned.
     pub fn is_success(self) -> bool {
         matches!(self, Self::Applied | Self::Repaired | Self::AlreadyApplied)
-    }
-}
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
     }
 }
 

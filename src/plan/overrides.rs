@@ -2,15 +2,26 @@
 //!
 //! Owns the names of the guards and the type of consent. Does not decide whether consent is needed.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use crate::model::Code;
 
 /// The name of a guard.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::IntoStaticStr,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
 )]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -27,14 +38,6 @@ pub enum GuardName {
 }
 
 impl GuardName {
-    /// Every guard, in order.
-    pub const ALL: [Self; 4] = [
-        Self::Lockout,
-        Self::BlastRadius,
-        Self::Empty,
-        Self::ChangedSince,
-    ];
-
     /// Its name on the command line and in files.
     pub fn as_str(self) -> &'static str {
         self.into()
@@ -48,17 +51,6 @@ impl GuardName {
             Self::Empty => Code::Empty,
             Self::ChangedSince => Code::ChangedSince,
         }
-    }
-
-    /// The guard with exactly this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|guard| guard.as_str() == name)
-    }
-}
-
-impl fmt::Display for GuardName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
     }
 }
 

@@ -276,13 +276,7 @@ fn cut_out(
 
 /// The atom and the cells of a key; `None` for `all`, which opens every atom.
 fn cells_of(key: Key) -> Option<(Atom, Vec<(u16, u16)>)> {
-    let atom = match key.protocol() {
-        Protocol::Tcp => Atom::Tcp,
-        Protocol::Udp => Atom::Udp,
-        Protocol::Icmp => Atom::Icmp,
-        Protocol::Icmpv6 => Atom::Icmpv6,
-        Protocol::All => return None,
-    };
+    let atom = Atom::of(key.protocol())?;
     let everyone = [(key, Sources::anywhere())].into_iter().collect();
     let runs = Effective::of(&everyone, Family::default());
     let cells = runs.runs(atom).iter().map(|run| (run.from, run.to));

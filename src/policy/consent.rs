@@ -6,6 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use glob::Pattern;
+use strum::VariantArray as _;
 
 use crate::model::{InstanceId, sanitize_line};
 use crate::plan::{GuardName, Override};
@@ -45,7 +46,7 @@ pub enum ConsentError {
 }
 
 fn guard_list() -> String {
-    let names: Vec<String> = GuardName::ALL
+    let names: Vec<String> = GuardName::VARIANTS
         .iter()
         .map(|guard| format!("`{guard}`"))
         .collect();
@@ -81,9 +82,9 @@ impl FromStr for Consent {
             Some((name, selector)) => (name, Some(selector)),
             None => (text, None),
         };
-        let guard = GuardName::from_name(name).ok_or_else(|| ConsentError::Guard {
+        let guard = name.parse().map_err(|_| ConsentError::Guard {
             name: name.to_owned(),
-            near: strings::nearest(name, GuardName::ALL.map(GuardName::as_str)),
+            near: strings::nearest(name, GuardName::VARIANTS.iter().map(|guard| guard.as_str())),
         })?;
         Ok(Self {
             guard,

@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use serde::Serialize;
+use strum::VariantArray as _;
 use time::OffsetDateTime;
 
 use super::formats::{format_minute, sanitize, to_json};
@@ -161,12 +162,12 @@ pub(crate) fn markdown(grants: &GrantList) -> String {
 /// For monitoring.
 pub(crate) fn prometheus(grants: &GrantList) -> String {
     let mut text = "# HELP portward_grants Grants of access for a time, by state.\n# TYPE portward_grants gauge\n".to_owned();
-    for state in State::ALL {
+    for state in State::VARIANTS {
         let _ = writeln!(
             text,
             "portward_grants{{state=\"{}\"}} {}",
             state.as_str(),
-            grants.count(state)
+            grants.count(*state)
         );
     }
     text

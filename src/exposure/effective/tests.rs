@@ -9,8 +9,8 @@ use ipnet::IpNet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::LIGHTSAIL_CONNECT;
 use crate::model::arbitrary::{Universe, change, family, firewall};
+use crate::model::{LIGHTSAIL_CONNECT, Protocol};
 
 /// The source of a packet.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

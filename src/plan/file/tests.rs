@@ -6,6 +6,7 @@ use proptest::prelude::{Just, ProptestConfig, any, prop_assert, prop_assert_eq, 
 use proptest::sample::Index;
 use proptest::strategy::Strategy;
 use std::sync::Arc;
+use strum::VariantArray as _;
 
 use super::*;
 use crate::model::arbitrary::{Universe, key, named, sources};
@@ -37,7 +38,7 @@ fn files(universe: Universe) -> impl Strategy<Value = PlanFile> {
         |(mut plan, text, keep, (some, number))| {
             if some {
                 plan.overrides.push(Override {
-                    guard: GuardName::ALL[number % 3],
+                    guard: GuardName::VARIANTS[number % 3],
                     selector: Some(text.clone()),
                     reason: text.clone(),
                 });

@@ -3,8 +3,6 @@
 //! Owns the readings of undocumented behaviour: Open merges or replaces sources, Close subtracts sources or removes the key. Does
 //! not know which reading is right.
 
-use std::fmt;
-
 use crate::exposure;
 use crate::model::{Family, Firewall, Key, LiveFirewall};
 use crate::plan::Call;
@@ -73,24 +71,17 @@ impl Reading {
 }
 
 /// Why the effect of a call is uncertain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Uncertainty {
     /// The live entry is spelled oddly or was returned twice, so the call may not find it.
+    #[error("the live entry was returned more than once or is spelled oddly")]
     Spelling,
     /// An Open without some live sources of the key, which may then stay or be removed.
+    #[error("it opens without some of the live sources")]
     OpenWithout,
     /// A Close with other sources than exactly the live ones of the key.
+    #[error("it closes other sources than the live ones")]
     CloseOther,
-}
-
-impl fmt::Display for Uncertainty {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Spelling => "the live entry was returned more than once or is spelled oddly",
-            Self::OpenWithout => "it opens without some of the live sources",
-            Self::CloseOther => "it closes other sources than the live ones",
-        })
-    }
 }
 
 /// Whether a call has the same effect in this state under every reading.

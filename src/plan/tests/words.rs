@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use strum::VariantArray as _;
 use time::OffsetDateTime;
 
 use super::named;
@@ -11,12 +12,12 @@ use crate::plan::{ChangeKind, Failure, ForeignWrite, GuardName, InstanceResult, 
 
 #[test]
 fn guard_displays_as_its_flag_value() {
-    for guard in GuardName::ALL {
+    for guard in GuardName::VARIANTS {
         assert_eq!(guard.to_string(), guard.as_str());
-        assert_eq!(GuardName::from_name(&guard.to_string()), Some(guard));
+        assert_eq!(guard.to_string().parse(), Ok(*guard));
     }
     assert_eq!(format!("{:<8}|", GuardName::Empty), "empty   |");
-    assert_eq!(GuardName::from_name("Lockout"), None);
+    assert!("Lockout".parse::<GuardName>().is_err());
 }
 
 #[test]
