@@ -3,6 +3,7 @@
 //! **Owns** which calls are safe, that is, have the same result under every reading of the service's undocumented behaviour, the
 //! conditions for a Put, and the limit on sources. **Does not** know which changes are wanted.
 
+use super::planner::list_changes;
 use super::{Call, Change, InstancePlan, Verdict};
 use crate::exposure::Diff;
 use crate::model::{Firewall, Instance, LiveFirewall, MAX_SOURCES_PER_FAMILY, Mode, Strategy};
@@ -33,7 +34,7 @@ impl InstancePlan {
         }
     }
 
-    /// Sets the rules that must result. `certain` is their difference from the certain live rules.
+    /// Sets the rules that must result, and the changes that lead there. `certain` is their difference from the certain live rules.
     pub(super) fn set_target(&mut self, target: &Firewall, certain: Diff) {
         self.after = target.clone();
         self.exposure = if self.has_remaining_doubt() {
@@ -42,10 +43,16 @@ impl InstancePlan {
         } else {
             certain
         };
+        self.changes = list_changes(
+            self.before.firewall(),
+            target,
+            self.strict_spelling,
+            self.family(),
+        );
     }
 
     /// Sets the calls, or the reason why there are none.
-    pub(super) fn set_calls(&mut self, chosen: Result<Chosen, PlannerRefusal>) {
+    pub(super) fn set_calls(&mut self, chosen: Result<Chosen, Verdict>) {
         let live = self.before.firewall();
         match chosen.and_then(|chosen| check_limit(&chosen.after, live).map(|()| chosen)) {
             Ok(Chosen {
@@ -58,122 +65,132 @@ impl InstancePlan {
                 self.after = after;
                 self.fallback = fallback;
             }
-            Err(PlannerRefusal { reason, hint }) => {
-                self.verdict = Verdict::Refused { reason, hint }
+            Err(refused) => self.verdict = refused,
+        }
+    }
+
+    /// The calls for the changes of the plan, or why none is permitted.
+    pub(super) fn choose(&self, strategy: Strategy) -> Result<Chosen, Verdict> {
+        match (self.mode, strategy) {
+            (_, Strategy::Put) => self.put(strategy),
+            (_, Strategy::Incremental) | (Mode::Additive, Strategy::Auto) => {
+                self.incremental(strategy)
+            }
+            (Mode::Authoritative | Mode::Observe, Strategy::Auto) => {
+                match self.incremental(strategy) {
+                    Ok(chosen) if chosen.calls.len() == 1 => Ok(chosen),
+                    // Several safe calls are possible even if a Put is not.
+                    Ok(chosen) => self.put(strategy).or(Ok(chosen)),
+                    Err(_) => self.put(strategy),
+                }
             }
         }
+    }
+
+    /// One Put of the target.
+    pub(super) fn put(&self, strategy: Strategy) -> Result<Chosen, Verdict> {
+        self.check_put_permitted(strategy)?;
+        Ok(Chosen {
+            calls: vec![Call::Put {
+                firewall: self.after.clone(),
+            }],
+            after: self.after.clone(),
+            fallback: None,
+        })
+    }
+
+    /// One safe call for every key that changes, Opens before Closes. So the number of sources is highest after the last Open.
+    pub(super) fn incremental(&self, strategy: Strategy) -> Result<Chosen, Verdict> {
+        let live = &self.before;
+        let uncertain = live.uncertain().first();
+        if let Some(entry) = uncertain.filter(|_| self.mode != Mode::Additive) {
+            return Err(refused(
+                format!(
+                    "the live entry `{}` cannot be closed for certain: {}",
+                    entry.entry, entry.doubt
+                ),
+                "a Put replaces it: use `--strategy put`",
+            ));
+        }
+        let mut after = live.firewall().clone();
+        let mut opened = after.clone();
+        let mut opens = Vec::new();
+        let mut closes = Vec::new();
+        for change in &self.changes {
+            match safe_call(change, live) {
+                Ok(call @ Call::Close { .. }) => closes.push(call),
+                Ok(call) => {
+                    opens.push(call);
+                    opened.set(change.key, change.after.clone());
+                }
+                Err(why) => {
+                    return Err(refused(
+                        format!("{} has no safe call: {why}", change.key),
+                        put_instead(self.mode),
+                    ));
+                }
+            }
+            after.set(change.key, change.after.clone());
+        }
+        if !opens.is_empty() {
+            let in_steps = !closes.is_empty();
+            check_intermediate_limit(&opened, live, in_steps, self.mode)?;
+        }
+        let may_put = self.check_put_permitted(strategy).is_ok();
+        let fallback = may_put.then(|| after.clone());
+        opens.append(&mut closes);
+        Ok(Chosen {
+            calls: opens,
+            after,
+            fallback,
+        })
+    }
+
+    /// Whether a Put may replace the whole firewall.
+    fn check_put_permitted(&self, strategy: Strategy) -> Result<(), Verdict> {
+        if let Some(entry) = self.before.unknown().first() {
+            return Err(refused(
+                format!(
+                    "a Put would drop the live entry `{entry}`, whose protocol is unknown to this program"
+                ),
+                "close it in the console, or update this program",
+            ));
+        }
+        if self.mode != Mode::Additive {
+            return Ok(());
+        }
+        if let Some(entry) = self.before.uncertain().first() {
+            return Err(refused(
+                format!(
+                    "a Put would drop the live entry `{}`, which this file does not manage ({})",
+                    entry.entry, entry.doubt
+                ),
+                "give the rule certain sources and ports in the console",
+            ));
+        }
+        if strategy == Strategy::Put {
+            return Ok(());
+        }
+        Err(Verdict::Refused {
+            reason: "a Put would send rules again that this file does not manage".into(),
+            hint: None,
+        })
     }
 }
 
 /// The calls that were chosen, and the rules that they lead to.
 pub(super) struct Chosen {
-    pub(super) calls: Vec<Call>,
-    pub(super) after: Firewall,
-    pub(super) fallback: Option<Firewall>,
+    calls: Vec<Call>,
+    after: Firewall,
+    fallback: Option<Firewall>,
 }
 
 /// Why there is no permitted call.
-pub(super) struct PlannerRefusal {
-    pub(super) reason: String,
-    pub(super) hint: Option<String>,
-}
-
-impl PlannerRefusal {
-    fn new(reason: impl Into<String>, hint: &str) -> Self {
-        Self {
-            reason: reason.into(),
-            hint: Some(hint.to_owned()),
-        }
+fn refused(reason: String, hint: &str) -> Verdict {
+    Verdict::Refused {
+        reason,
+        hint: Some(hint.to_owned()),
     }
-}
-
-pub(super) fn choose(
-    changes: &[Change],
-    live: &LiveFirewall,
-    target: &Firewall,
-    mode: Mode,
-    strategy: Strategy,
-) -> Result<Chosen, PlannerRefusal> {
-    let put = || put(live, target, mode, strategy);
-    let incremental = || incremental(changes, live, mode, strategy);
-    match (mode, strategy) {
-        (_, Strategy::Put) => put(),
-        (_, Strategy::Incremental) | (Mode::Additive, Strategy::Auto) => incremental(),
-        (Mode::Authoritative | Mode::Observe, Strategy::Auto) => match incremental() {
-            Ok(chosen) if chosen.calls.len() == 1 => Ok(chosen),
-            // Several safe calls are possible even if a Put is not.
-            Ok(chosen) => put().or(Ok(chosen)),
-            Err(_) => put(),
-        },
-    }
-}
-
-/// One Put of the target.
-pub(super) fn put(
-    live: &LiveFirewall,
-    target: &Firewall,
-    mode: Mode,
-    strategy: Strategy,
-) -> Result<Chosen, PlannerRefusal> {
-    check_put_permitted(live, mode, strategy)?;
-    Ok(Chosen {
-        calls: vec![Call::Put {
-            firewall: target.clone(),
-        }],
-        after: target.clone(),
-        fallback: None,
-    })
-}
-
-/// One safe call for every key that changes, Opens before Closes. So the number of sources is highest after the last Open.
-pub(super) fn incremental(
-    changes: &[Change],
-    live: &LiveFirewall,
-    mode: Mode,
-    strategy: Strategy,
-) -> Result<Chosen, PlannerRefusal> {
-    if let Some(entry) = live.uncertain().first().filter(|_| mode != Mode::Additive) {
-        return Err(PlannerRefusal::new(
-            format!(
-                "the live entry `{}` cannot be closed for certain: {}",
-                entry.entry, entry.doubt
-            ),
-            "a Put replaces it: use `--strategy put`",
-        ));
-    }
-    let mut after = live.firewall().clone();
-    let mut opened = after.clone();
-    let mut opens = Vec::new();
-    let mut closes = Vec::new();
-    for change in changes {
-        match safe_call(change, live) {
-            Ok(call @ Call::Close { .. }) => closes.push(call),
-            Ok(call) => {
-                opens.push(call);
-                opened.set(change.key, change.after.clone());
-            }
-            Err(why) => {
-                return Err(PlannerRefusal::new(
-                    format!("{} has no safe call: {why}", change.key),
-                    put_instead(mode),
-                ));
-            }
-        }
-        after.set(change.key, change.after.clone());
-    }
-    if !opens.is_empty() {
-        let in_steps = !closes.is_empty();
-        check_intermediate_limit(&opened, live, in_steps, mode)?;
-    }
-    let fallback = check_put_permitted(live, mode, strategy)
-        .is_ok()
-        .then(|| after.clone());
-    opens.append(&mut closes);
-    Ok(Chosen {
-        calls: opens,
-        after,
-        fallback,
-    })
 }
 
 /// The hint if keys cannot be changed one by one.
@@ -215,50 +232,15 @@ fn safe_call(change: &Change, live: &LiveFirewall) -> Result<Call, &'static str>
     Err("some of its sources are removed or respelled while the rule stays")
 }
 
-/// Whether a Put may replace the whole firewall.
-fn check_put_permitted(
-    live: &LiveFirewall,
-    mode: Mode,
-    strategy: Strategy,
-) -> Result<(), PlannerRefusal> {
-    if let Some(entry) = live.unknown().first() {
-        return Err(PlannerRefusal::new(
-            format!(
-                "a Put would drop the live entry `{entry}`, whose protocol is unknown to this program"
-            ),
-            "close it in the console, or update this program",
-        ));
-    }
-    if mode != Mode::Additive {
-        return Ok(());
-    }
-    if let Some(entry) = live.uncertain().first() {
-        return Err(PlannerRefusal::new(
-            format!(
-                "a Put would drop the live entry `{}`, which this file does not manage ({})",
-                entry.entry, entry.doubt
-            ),
-            "give the rule certain sources and ports in the console",
-        ));
-    }
-    if strategy == Strategy::Put {
-        return Ok(());
-    }
-    Err(PlannerRefusal {
-        reason: "a Put would send rules again that this file does not manage".into(),
-        hint: None,
-    })
-}
-
 /// Refuses more sources than the service accepts, unless there are fewer than now.
-pub(super) fn check_limit(after: &Firewall, live: &Firewall) -> Result<(), PlannerRefusal> {
+fn check_limit(after: &Firewall, live: &Firewall) -> Result<(), Verdict> {
     let (wanted, now) = (after.counts(), live.counts());
     for (family, wanted, now) in [
         ("IPv4", wanted.ipv4, now.ipv4),
         ("IPv6", wanted.ipv6, now.ipv6),
     ] {
         if wanted > MAX_SOURCES_PER_FAMILY && wanted >= now {
-            return Err(PlannerRefusal::new(
+            return Err(refused(
                 format!(
                     "{wanted} {family} sources in all rules, but an instance can have {MAX_SOURCES_PER_FAMILY} (now {now})"
                 ),
@@ -276,7 +258,7 @@ fn check_intermediate_limit(
     live: &LiveFirewall,
     in_steps: bool,
     mode: Mode,
-) -> Result<(), PlannerRefusal> {
+) -> Result<(), Verdict> {
     let (opened, unread) = (opened.counts(), live.unread_counts());
     for (family, opened, unread) in [
         ("IPv4", opened.ipv4, unread.ipv4),
@@ -287,7 +269,7 @@ fn check_intermediate_limit(
             continue;
         }
         if in_steps {
-            return Err(PlannerRefusal::new(
+            return Err(refused(
                 format!(
                     "rules are opened before others are closed, which needs {needed} {family} sources at once, but an \
                     instance can have {MAX_SOURCES_PER_FAMILY}"
@@ -296,7 +278,7 @@ fn check_intermediate_limit(
             ));
         }
         if unread > 0 {
-            return Err(PlannerRefusal::new(
+            return Err(refused(
                 format!(
                     "{needed} {family} sources in all rules, {unread} of them in entries that cannot be read, but an \
                     instance can have {MAX_SOURCES_PER_FAMILY}"

@@ -7,12 +7,11 @@
 
 use std::collections::BTreeSet;
 
-use super::surgical::{self, SurgicalChange};
-use super::{Cause, CauseKind, InstancePlan, Plan};
+use super::{Cause, CauseKind, InstancePlan, Plan, surgical};
 use crate::exposure;
 use crate::model::{
-    Desired, DesiredInstance, Firewall, Instance, InstanceId, Key, Live, LiveFirewall, Mode, Note,
-    Rule, Strategy,
+    Desired, DesiredInstance, Firewall, Instance, InstanceId, Live, LiveFirewall, Mode, Note, Rule,
+    Strategy,
 };
 
 /// Plans to open and to close these rules of one instance. `declared` are the rules in force, without those to close.
@@ -34,26 +33,15 @@ pub fn plan_grants(
         let now = target.sources(rule.key);
         target.add(rule.key, &exposure::uncovered(&rule.sources, &now, family));
     }
-    let causes = |key: Key| -> Vec<Cause> {
+    // A grant must not replace uncertain entries.
+    let mut plan = surgical::plan(instance, live, &target, Strategy::Auto, |_| false);
+    for change in &mut plan.changes {
         let open = open.iter().map(|rule| (CauseKind::Declared, rule));
         let close = close.iter().map(|rule| (CauseKind::Expired, rule));
-        let all = open.chain(close).filter(|(_, rule)| rule.key == key);
-        all.map(|(kind, rule)| Cause::of_rule(kind, rule)).collect()
-    };
-    surgical::plan(&SurgicalChange {
-        instance,
-        live,
-        target: &target,
-        doubt: None,
-        // A grant must not replace uncertain entries.
-        mode: if live.uncertain().is_empty() {
-            Mode::Authoritative
-        } else {
-            Mode::Additive
-        },
-        strategy: Strategy::Auto,
-        causes: &causes,
-    })
+        let all = open.chain(close).filter(|(_, rule)| rule.key == change.key);
+        change.causes = all.map(|(kind, rule)| Cause::of_rule(kind, rule)).collect();
+    }
+    plan
 }
 
 /// The rules of leases that have ended.

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::target::{Target, compute_target};
-use super::{Cause, CauseKind, Change, ChangeKind, InstancePlan, Plan, Verdict, calls};
+use super::{Cause, CauseKind, Change, ChangeKind, InstancePlan, Plan, Verdict, ended_lease_rules};
 use crate::exposure::{self, Diff};
 use crate::model::{
     Desired, DesiredInstance, Family, Firewall, Instance, Key, Live, LiveFirewall, Mode, Note,
@@ -113,35 +113,29 @@ pub fn plan_instance(
         return plan;
     }
     plan.set_target(&target, certain);
-    plan.changes = list_changes(live.firewall(), &target, strict, family, &|key| {
-        causes(desired, &cut, key)
-    });
+    for change in &mut plan.changes {
+        change.causes = causes(desired, &cut, change.key);
+    }
     if desired.mode == Mode::Observe {
         plan.verdict = Verdict::Observed;
         return plan;
     }
-    let mut chosen = calls::choose(&plan.changes, live, &target, desired.mode, strategy);
+    let mut chosen = plan.choose(strategy);
     // Whoever permits grants wants them to end, and a Put may be the only way, in additive mode too.
     let may_put = strategy == Strategy::Auto && desired.mode == Mode::Additive;
-    if chosen.is_err() && may_put && has_ended_grant(desired) {
-        chosen = calls::put(live, &target, desired.mode, Strategy::Put);
+    if chosen.is_err() && may_put && !ended_lease_rules(desired).is_empty() {
+        chosen = plan.put(Strategy::Put);
     }
     plan.set_calls(chosen);
     plan
 }
 
-fn has_ended_grant(desired: &DesiredInstance) -> bool {
-    let mut expired = desired.expired.iter();
-    expired.any(|rule| rule.declared.origin.tag().is_some())
-}
-
-/// The keys whose sources differ, in order: in meaning, or, if `strict`, in spelling.
+/// The keys whose sources differ, in order: in meaning, or, if `strict`, in spelling. Without causes.
 pub(super) fn list_changes(
     now: &Firewall,
     target: &Firewall,
     strict: bool,
     family: Family,
-    causes: &dyn Fn(Key) -> Vec<Cause>,
 ) -> Vec<Change> {
     let change = |key: Key| {
         let (before, after) = (now.sources(key), target.sources(key));
@@ -151,7 +145,7 @@ pub(super) fn list_changes(
             key,
             before,
             after,
-            causes: causes(key),
+            causes: Vec::new(),
         })
     };
     keys(now, target).into_iter().filter_map(change).collect()

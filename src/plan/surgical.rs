@@ -3,37 +3,29 @@
 //! **Owns** the choice between two ways: safe calls for single keys, which keep the changes of other writers, or one Put of
 //! the target. **Does not** know which rules change, or why.
 
-use super::calls::{self, Chosen, PlannerRefusal};
-use super::{Cause, InstancePlan, planner};
+use super::InstancePlan;
+use super::Verdict;
 use crate::exposure::Diff;
-use crate::model::{Firewall, Instance, Key, LiveFirewall, Mode, Strategy, Uncertain};
+use crate::model::{Firewall, Instance, LiveFirewall, Mode, Strategy, Uncertain};
 
-/// The input of a surgical plan.
-pub(super) struct SurgicalChange<'a> {
-    pub(super) instance: &'a Instance,
-    pub(super) live: &'a LiveFirewall,
-    /// The rules that must result.
-    pub(super) target: &'a Firewall,
-    /// An uncertain live entry that must be removed.
-    pub(super) doubt: Option<&'a Uncertain>,
-    /// Authoritative if no uncertain entry has to stay.
-    pub(super) mode: Mode,
-    pub(super) strategy: Strategy,
-    /// The lines of the configuration about a key.
-    pub(super) causes: &'a dyn Fn(Key) -> Vec<Cause>,
-}
-
-/// Plans the change. The plan is refused if no permitted call can do it, and in sync if live means the target already.
-pub(super) fn plan(change: &SurgicalChange<'_>) -> InstancePlan {
-    let SurgicalChange {
-        instance,
-        live,
-        target,
-        doubt,
-        mode,
-        strategy,
-        causes,
-    } = *change;
+/// Plans the change of the live rules to `target`. The plan is refused if no permitted call can do it, and in sync if live means the
+/// target already.
+///
+/// Uncertain live entries stay, except those that `is_removed` names, and only a Put removes these.
+pub(super) fn plan(
+    instance: &Instance,
+    live: &LiveFirewall,
+    target: &Firewall,
+    strategy: Strategy,
+    is_removed: impl Fn(&Uncertain) -> bool,
+) -> InstancePlan {
+    let uncertain = live.uncertain();
+    let doubt = uncertain.iter().find(|entry| is_removed(entry));
+    let mode = if uncertain.iter().all(is_removed) {
+        Mode::Authoritative
+    } else {
+        Mode::Additive
+    };
     let family = instance.address_type.client_family();
     let certain = Diff::of_change(live.firewall(), target, family);
     let mut plan = InstancePlan::unchanged(instance, mode, live);
@@ -41,29 +33,20 @@ pub(super) fn plan(change: &SurgicalChange<'_>) -> InstancePlan {
         return plan;
     }
     plan.set_target(target, certain);
-    plan.changes = planner::list_changes(live.firewall(), target, false, family, causes);
-    plan.set_calls(choose(&plan, live, doubt, strategy));
-    plan
-}
-
-/// Safe calls, or else one Put.
-fn choose(
-    plan: &InstancePlan,
-    live: &LiveFirewall,
-    doubt: Option<&Uncertain>,
-    strategy: Strategy,
-) -> Result<Chosen, PlannerRefusal> {
+    // Safe calls, or else one Put.
     let incremental = || match doubt {
-        Some(Uncertain { entry, doubt, .. }) => Err(PlannerRefusal {
+        Some(Uncertain { entry, doubt, .. }) => Err(Verdict::Refused {
             reason: format!("the live entry `{entry}` cannot be closed for certain: {doubt}"),
             hint: None,
         }),
-        None => calls::incremental(&plan.changes, live, plan.mode, Strategy::Incremental),
+        None => plan.incremental(Strategy::Incremental),
     };
-    let put = || calls::put(live, &plan.after, plan.mode, Strategy::Put);
-    match strategy {
+    let put = || plan.put(Strategy::Put);
+    let chosen = match strategy {
         Strategy::Put => put(),
         Strategy::Incremental => incremental(),
         Strategy::Auto => incremental().or_else(|_| put()),
-    }
+    };
+    plan.set_calls(chosen);
+    plan
 }

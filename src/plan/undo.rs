@@ -11,12 +11,10 @@
 use std::collections::BTreeSet;
 
 use super::planner::keys;
-use super::surgical::{self, SurgicalChange};
-use super::{Call, InstancePlan};
+use super::{Call, InstancePlan, surgical};
 use crate::exposure::{self, Effective, Line};
 use crate::model::{
-    Family, Firewall, Instance, Key, LiveFirewall, Mode, Note, PortState, Sources, Strategy,
-    Uncertain,
+    Family, Firewall, Instance, Key, LiveFirewall, Note, PortState, Sources, Strategy, Uncertain,
 };
 
 /// A write that may have been carried out.
@@ -58,7 +56,12 @@ pub fn undo(
     } else {
         own.undo(live.firewall(), first_rules, family)
     };
-    let mut plan = plan(instance, live, before, &own, &target, strategy);
+    // An uncertain entry with a key that the writes opened is their own rule, returned in an unreadable form. Only a Put removes it.
+    let is_own = |entry: &Uncertain| {
+        let opened = entry.key.is_some_and(|key| own.opened.get(key).is_some());
+        opened && !before.uncertain().contains(entry)
+    };
+    let mut plan = surgical::plan(instance, live, &target, strategy, is_own);
     let result = &plan.after;
     let access = |firewall: &Firewall| Effective::of(firewall, family);
     let opened = access(&own.opened).difference(&access(first_rules));
@@ -197,34 +200,6 @@ fn is_undisturbed(live: &Firewall, steps: &[Step], family: Family) -> bool {
     states
         .into_iter()
         .any(|state| exposure::equivalent(state, live, family))
-}
-
-fn plan(
-    instance: &Instance,
-    live: &LiveFirewall,
-    before: &LiveFirewall,
-    own: &OwnChanges,
-    target: &Firewall,
-    strategy: Strategy,
-) -> InstancePlan {
-    // An uncertain entry with a key that the writes opened is their own rule, returned in an unreadable form. Only a Put removes it.
-    let is_own = |entry: &&Uncertain| {
-        let opened = entry.key.is_some_and(|key| own.opened.get(key).is_some());
-        opened && !before.uncertain().contains(*entry)
-    };
-    surgical::plan(&SurgicalChange {
-        instance,
-        live,
-        target,
-        doubt: live.uncertain().iter().find(is_own),
-        mode: if live.uncertain().iter().all(|entry| is_own(&entry)) {
-            Mode::Authoritative
-        } else {
-            Mode::Additive
-        },
-        strategy,
-        causes: &|_| Vec::new(),
-    })
 }
 
 #[cfg(test)]
