@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use futures_util::stream;
 
 use super::revert::{reason_irreversible, revert};
-use super::{Journal, Progress, Stage, Stop, Tools, Validity};
+use super::{Stage, Stop, Tools, Validity};
 use crate::lightsail::{Reader, Writer};
 use crate::model::InstanceId;
 use crate::plan::{InstancePlan, Plan, Report};
@@ -37,10 +37,10 @@ pub fn irreversible(plan: &Plan) -> Vec<(InstanceId, String)> {
 /// set, the writes are reverted on every instance; changes of others stay. The report says so.
 ///
 /// Does not wait if the run wrote nothing.
-pub async fn confirm<R: Reader, W: Writer, J: Journal, P: Progress>(
+pub async fn confirm<R: Reader, W: Writer>(
     plan: &Plan,
     report: Report,
-    tools: &Tools<'_, R, W, J, P>,
+    tools: &Tools<'_, R, W>,
     within: Duration,
     confirmation: impl Future<Output = Confirmation>,
 ) -> Report {
@@ -69,10 +69,10 @@ pub async fn confirm<R: Reader, W: Writer, J: Journal, P: Progress>(
 }
 
 /// Reverts the writes, on as many instances at once as a run works on.
-async fn revert_all<R: Reader, W: Writer, J: Journal, P: Progress>(
+async fn revert_all<R: Reader, W: Writer>(
     plan: &Plan,
     mut report: Report,
-    tools: &Tools<'_, R, W, J, P>,
+    tools: &Tools<'_, R, W>,
     why: &str,
 ) -> Report {
     // Only the end of the process stops the revert.

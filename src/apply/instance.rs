@@ -5,21 +5,21 @@
 
 use std::time::Duration;
 
+use super::Tools;
 use super::failure_limit::{FailureLimit, interrupted};
 use super::outcomes::{foreign_change, unplanned_result};
 use super::own_operations::OwnOperations;
 use super::rules::{describe_change, is_equivalent, result_of};
 use super::wait::Backoff;
-use super::{Journal, Progress, Tools};
 use crate::lightsail::{Reader, Writer};
 use crate::model::InstanceId;
 use crate::plan::undo::Step;
 use crate::plan::{Call, Failure, InstancePlan, InstanceResult, Outcome};
 
 /// The state of the work on one instance.
-pub(super) struct Worker<'a, R, W, J, P> {
+pub(super) struct Worker<'a, R, W> {
     pub(super) plan: &'a InstancePlan,
-    pub(super) tools: &'a Tools<'a, R, W, J, P>,
+    pub(super) tools: &'a Tools<'a, R, W>,
     pub(super) failure_limit: &'a FailureLimit<'a>,
     pub(super) own_operations: OwnOperations<'a>,
     pub(super) writes: usize,
@@ -51,10 +51,10 @@ impl From<Outcome> for WriteFailure {
     }
 }
 
-impl<'a, R: Reader, W: Writer, J: Journal, P: Progress> Worker<'a, R, W, J, P> {
+impl<'a, R: Reader, W: Writer> Worker<'a, R, W> {
     pub(super) fn new(
         plan: &'a InstancePlan,
-        tools: &'a Tools<'a, R, W, J, P>,
+        tools: &'a Tools<'a, R, W>,
         failure_limit: &'a FailureLimit<'a>,
     ) -> Self {
         Self {

@@ -51,13 +51,13 @@ pub trait Journal {
     fn intent(&self, intent: &Intent<'_>) -> io::Result<usize>;
 
     /// Records the response to the write with this number. A failure to do so does not stop the run, because the intent is recorded.
-    fn outcome(&self, write: usize, response: Result<&Operation, &Error>);
+    fn outcome(&self, _write: usize, _response: Result<&Operation, &Error>) {}
 
     /// Records the result for an instance.
-    fn result(&self, result: &InstanceResult);
+    fn result(&self, _: &InstanceResult) {}
 
     /// Records the stage of the run.
-    fn stage(&self, stage: Stage<'_>);
+    fn stage(&self, _: Stage<'_>) {}
 }
 
 /// Records nothing.
@@ -65,10 +65,4 @@ impl Journal for () {
     fn intent(&self, _: &Intent<'_>) -> io::Result<usize> {
         Ok(0)
     }
-
-    fn outcome(&self, _: usize, _: Result<&Operation, &Error>) {}
-
-    fn result(&self, _: &InstanceResult) {}
-
-    fn stage(&self, _: Stage<'_>) {}
 }

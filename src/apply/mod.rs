@@ -115,16 +115,15 @@ pub trait Progress {
 impl Progress for () {}
 
 /// The dependencies of a run.
-#[derive(Debug)]
-pub struct Tools<'a, R, W, J, P> {
+pub struct Tools<'a, R, W> {
     /// Reads from the service.
     pub reader: &'a R,
     /// Writes to the service.
     pub writer: &'a W,
     /// Records every write before it is sent; `&()` records nothing.
-    pub journal: &'a J,
+    pub journal: &'a dyn Journal,
     /// Observes the run; `&()` observes nothing.
-    pub progress: &'a P,
+    pub progress: &'a dyn Progress,
     /// Timeouts and limits.
     pub settings: &'a Settings,
     /// Once set, no other instance is started.
@@ -136,10 +135,7 @@ pub struct Tools<'a, R, W, J, P> {
 }
 
 /// Carries out a plan. The report has a result for each instance with calls, in the order of the plan.
-pub async fn run<R: Reader, W: Writer, J: Journal, P: Progress>(
-    plan: &Plan,
-    tools: &Tools<'_, R, W, J, P>,
-) -> Report {
+pub async fn run<R: Reader, W: Writer>(plan: &Plan, tools: &Tools<'_, R, W>) -> Report {
     let failure_limit = FailureLimit::new(tools.stop, tools.settings.max_failures);
     let work = plan
         .instances

@@ -11,7 +11,6 @@ use super::outcomes::{
     failure, foreign_change, grant_difference, identity_difference, plain, unverified,
 };
 use super::own_operations::OwnOperations;
-use super::{Journal, Progress};
 use crate::lightsail::{Error, ErrorKind, Reader, Writer};
 use crate::model::{Instance, LiveFirewall};
 use crate::plan::{Failure, Outcome};
@@ -23,7 +22,7 @@ const IDENTITY_VALID_FOR: Duration = Duration::from_secs(5);
 /// The message if the instance does not exist.
 const GONE: &str = "the instance is gone";
 
-impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
+impl<R: Reader, W: Writer> Worker<'_, R, W> {
     /// The rules before the first write, once the state of the instance accepts writes. Checks that it is the planned instance.
     ///
     /// The identity is checked last. An ARN is never reused, so the rules were read from the same instance.

@@ -5,7 +5,6 @@
 use super::instance::{Worker, WriteFailure, replaces};
 use super::outcomes::unverified;
 use super::rules::{describe_difference, is_equivalent, is_key_as_planned};
-use super::{Journal, Progress};
 use crate::lightsail::{Error, Reader, Writer};
 use crate::model::{Firewall, LiveFirewall};
 use crate::plan::{Call, ForeignWrite, InstancePlan, Outcome};
@@ -26,7 +25,7 @@ pub(super) enum WriteEffect {
     Other(LiveFirewall),
 }
 
-impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
+impl<R: Reader, W: Writer> Worker<'_, R, W> {
     /// Reads back until the rules mean `after`. The first read is trusted if it agrees; after one that does not, two in a row must. If
     /// the same other rules come twice in a row, the operations are checked for another writer, because waiting would not help.
     ///

@@ -3,13 +3,13 @@
 //! **Owns** the repetition until nothing of the run is left, because somebody else may write between a read and a write. **Does
 //! not** decide what is undone (`plan::undo`), when (`confirm`), or how a write is made and verified (`instance`).
 
+use super::Tools;
 use super::failure_limit::FailureLimit;
 use super::instance::Worker;
 use super::outcomes::{failure, plain};
 use super::receipt::entries;
 use super::rules::result_of;
 use super::wait::Backoff;
-use super::{Journal, Progress, Tools};
 use crate::lightsail::{Reader, Writer};
 use crate::model::{LiveFirewall, Strategy, Uncertain};
 use crate::plan::undo::{Step, Undo, undo};
@@ -20,10 +20,10 @@ use crate::plan::{Call, Failure, ForeignWrite, InstancePlan, InstanceResult, Out
 const ATTEMPTS: u32 = 3;
 
 /// Undoes the writes to one instance that may have been carried out. Returns the new result.
-pub(super) async fn revert<R: Reader, W: Writer, J: Journal, P: Progress>(
+pub(super) async fn revert<R: Reader, W: Writer>(
     plan: &InstancePlan,
     result: &InstanceResult,
-    tools: &Tools<'_, R, W, J, P>,
+    tools: &Tools<'_, R, W>,
     why: &str,
 ) -> InstanceResult {
     let mut reverter = Reverter {
@@ -50,15 +50,15 @@ enum RevertResult {
     Foreign(String),
 }
 
-struct Reverter<'a, R, W, J, P> {
+struct Reverter<'a, R, W> {
     plan: &'a InstancePlan,
-    tools: &'a Tools<'a, R, W, J, P>,
+    tools: &'a Tools<'a, R, W>,
     failure_limit: &'a FailureLimit<'a>,
     /// The result of the run, extended by the writes of the revert.
     result: InstanceResult,
 }
 
-impl<R: Reader, W: Writer, J: Journal, P: Progress> Reverter<'_, R, W, J, P> {
+impl<R: Reader, W: Writer> Reverter<'_, R, W> {
     async fn run(&mut self) -> RevertResult {
         let settings = self.tools.settings;
         let mut backoff = Backoff::new(self.tools.clock, settings, settings.proof_timeout);

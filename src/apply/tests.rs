@@ -79,7 +79,7 @@ pub(super) fn tools<'a>(
     service: &'a Service,
     settings: &'a Settings,
     stop: &'a Stop,
-) -> Tools<'a, Service, Service, (), ()> {
+) -> Tools<'a, Service, Service> {
     Tools {
         reader: service,
         writer: service,
@@ -364,7 +364,7 @@ fn stopping<'a>(
     service: &'a Service,
     settings: &'a Settings,
     progress: &'a StopAtOnce<'a>,
-) -> Tools<'a, Service, Service, (), StopAtOnce<'a>> {
+) -> Tools<'a, Service, Service> {
     Tools {
         reader: service,
         writer: service,

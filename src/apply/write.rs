@@ -6,13 +6,13 @@ use super::instance::{Worker, WriteFailure};
 use super::outcomes::{failure, plain, unrecorded};
 use super::proof::WriteEffect;
 use super::rules::describe_difference;
-use super::{Intent, Journal, Progress, Tools};
+use super::{Intent, Tools};
 use crate::lightsail::{Error, ErrorKind, Operation, OperationStatus, Reader, Writer};
 use crate::model::Firewall;
 use crate::plan::undo::Step;
 use crate::plan::{Call, Failure, Outcome};
 
-impl<R: Reader, W: Writer, J: Journal, P: Progress> Worker<'_, R, W, J, P> {
+impl<R: Reader, W: Writer> Worker<'_, R, W> {
     /// Sends a call until it is accepted, refused, or known to have had its effect. `from` and `to` are the rules before and
     /// after it.
     pub(super) async fn call(

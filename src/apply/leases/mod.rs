@@ -13,7 +13,7 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use super::outcomes::failed_to;
-use super::{Journal, Progress, Stop, Tools};
+use super::{Stop, Tools};
 use crate::lease::{Lease, LeaseId, Leases};
 use crate::lightsail::{Reader, Writer};
 use crate::model::{DesiredInstance, Instance, InstanceId, LiveFirewall, Rule};
@@ -105,12 +105,12 @@ pub enum Obstacle<E> {
 ///
 /// # Errors
 /// The lease is not open, or whether it is open is unknown.
-pub async fn grant<R: Reader, W: Writer, J: Journal, P: Progress, D: Declared>(
+pub async fn grant<R: Reader, W: Writer, D: Declared>(
     id: &InstanceId,
     lease: &Lease,
     replaced: &[&Lease],
     declared: &mut D,
-    tools: &Tools<'_, R, W, J, P>,
+    tools: &Tools<'_, R, W>,
 ) -> Result<Granted<D::Error>, NotGranted<D::Error>> {
     let untagged = |why| NotGranted {
         why,
@@ -161,11 +161,11 @@ pub async fn grant<R: Reader, W: Writer, J: Journal, P: Progress, D: Declared>(
 }
 
 /// Ends a lease that could not be granted. An `apply` that saw its tag may have opened it by then.
-async fn withdraw<R: Reader, W: Writer, J: Journal, P: Progress, D: Declared>(
+async fn withdraw<R: Reader, W: Writer, D: Declared>(
     id: &InstanceId,
     lease: &Lease,
     declared: &mut D,
-    tools: &Tools<'_, R, W, J, P>,
+    tools: &Tools<'_, R, W>,
 ) -> Tag {
     let tools = &Tools {
         stop: &Stop::new(),
@@ -228,12 +228,12 @@ pub enum Tag {
 ///
 /// # Errors
 /// Something may still be open. The tags are kept then, so that it is closed when the leases expire.
-pub async fn revoke<R: Reader, W: Writer, J: Journal, P: Progress, D: Declared>(
+pub async fn revoke<R: Reader, W: Writer, D: Declared>(
     id: &InstanceId,
     close: &[&Lease],
     tags: &BTreeSet<String>,
     declared: &mut D,
-    tools: &Tools<'_, R, W, J, P>,
+    tools: &Tools<'_, R, W>,
 ) -> Result<Revoked, SettleError<D::Error>> {
     let aim = Aim {
         open: Vec::new(),
@@ -294,9 +294,9 @@ fn live_leases(instance: &Instance, wanted: &DesiredInstance) -> Vec<Lease> {
 }
 
 /// Reads the instance, for the next step to begin from.
-async fn read_instance<R: Reader, W: Writer, J: Journal, P: Progress>(
+async fn read_instance<R: Reader, W: Writer>(
     id: &InstanceId,
-    tools: &Tools<'_, R, W, J, P>,
+    tools: &Tools<'_, R, W>,
 ) -> Result<Instance, Failure> {
     let instance = tools.reader.instance(id).await;
     instance.map_err(|error| cannot_read(&error))

@@ -12,7 +12,7 @@ use super::{
     Aim, Declared, Obstacle, SettleError, cannot_read, declares, live_leases, read_instance,
 };
 use crate::apply::outcomes::plain;
-use crate::apply::{self, Journal, Progress, Settings, Stop, Tools, Validity};
+use crate::apply::{self, Settings, Stop, Tools, Validity};
 use crate::exposure;
 use crate::lease::Lease;
 use crate::lightsail::{Reader, Writer};
@@ -49,11 +49,11 @@ pub struct Settled {
 ///
 /// # Errors
 /// The aim is not reached; `wrote` says whether something may have been opened or closed all the same.
-pub async fn settle<R: Reader, W: Writer, J: Journal, P: Progress, D: Declared>(
+pub async fn settle<R: Reader, W: Writer, D: Declared>(
     id: &InstanceId,
     aim: &Aim<'_>,
     declared: &mut D,
-    tools: &Tools<'_, R, W, J, P>,
+    tools: &Tools<'_, R, W>,
 ) -> Result<Settled, SettleError<D::Error>> {
     settle_from(id, aim, Rounds::default(), declared, tools).await
 }
@@ -63,11 +63,11 @@ pub async fn settle<R: Reader, W: Writer, J: Journal, P: Progress, D: Declared>(
 ///
 /// # Errors
 /// As [`settle`].
-pub(super) async fn settle_rechecked<R: Reader, W: Writer, J: Journal, P: Progress, D: Declared>(
+pub(super) async fn settle_rechecked<R: Reader, W: Writer, D: Declared>(
     id: &InstanceId,
     aim: &Aim<'_>,
     declared: &mut D,
-    tools: &Tools<'_, R, W, J, P>,
+    tools: &Tools<'_, R, W>,
 ) -> Result<Settled, SettleError<D::Error>> {
     let work = Rounds {
         reads_settled: READS,
@@ -77,12 +77,12 @@ pub(super) async fn settle_rechecked<R: Reader, W: Writer, J: Journal, P: Progre
     settle_from(id, aim, work, declared, tools).await
 }
 
-async fn settle_from<R: Reader, W: Writer, J: Journal, P: Progress, D: Declared>(
+async fn settle_from<R: Reader, W: Writer, D: Declared>(
     id: &InstanceId,
     aim: &Aim<'_>,
     mut work: Rounds,
     declared: &mut D,
-    tools: &Tools<'_, R, W, J, P>,
+    tools: &Tools<'_, R, W>,
 ) -> Result<Settled, SettleError<D::Error>> {
     let mut aim = aim.clone();
     for round in 0..ROUNDS {
@@ -301,11 +301,11 @@ fn min_remaining() -> time::Duration {
 }
 
 /// Applies the plan of one instance. Once something was written, a stop is not honoured any more.
-async fn carry_out<R: Reader, W: Writer, J: Journal, P: Progress>(
+async fn carry_out<R: Reader, W: Writer>(
     one: InstancePlan,
     ends: Option<OffsetDateTime>,
     wrote: bool,
-    tools: &Tools<'_, R, W, J, P>,
+    tools: &Tools<'_, R, W>,
 ) -> Result<InstanceResult, Failure> {
     let id = one.instance.id.clone();
     let plan = Plan {

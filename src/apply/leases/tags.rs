@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::read_instance;
 use super::settle::READS;
+use crate::apply::Tools;
 use crate::apply::outcomes::{failed_to, plain};
 use crate::apply::wait::Backoff;
-use crate::apply::{Journal, Progress, Tools};
 use crate::lease::Lease;
 use crate::lightsail::{ErrorKind, Reader, Writer};
 use crate::model::InstanceId;
@@ -18,10 +18,10 @@ use crate::plan::Failure;
 ///
 /// # Errors
 /// The tag was not written, or no read shows it. Its removal has been tried then.
-pub(super) async fn write<R: Reader, W: Writer, J: Journal, P: Progress>(
+pub(super) async fn write<R: Reader, W: Writer>(
     id: &InstanceId,
     lease: &Lease,
-    tools: &Tools<'_, R, W, J, P>,
+    tools: &Tools<'_, R, W>,
 ) -> Result<(), Failure> {
     let value = lease.value().map_err(|error| plain(error.to_string()))?;
     let key = lease.id.tag_key();
@@ -57,10 +57,10 @@ pub(super) async fn write<R: Reader, W: Writer, J: Journal, P: Progress>(
 }
 
 /// Whether the instance has the tag of a lease; `true` where that cannot be read.
-pub(super) async fn is_present<R: Reader, W: Writer, J: Journal, P: Progress>(
+pub(super) async fn is_present<R: Reader, W: Writer>(
     id: &InstanceId,
     lease: &Lease,
-    tools: &Tools<'_, R, W, J, P>,
+    tools: &Tools<'_, R, W>,
 ) -> bool {
     let settings = tools.settings;
     let mut backoff = Backoff::new(tools.clock, settings, settings.proof_timeout);
@@ -81,10 +81,10 @@ pub(super) async fn is_present<R: Reader, W: Writer, J: Journal, P: Progress>(
 ///
 /// # Errors
 /// Some of them are still there.
-pub async fn remove<R: Reader, W: Writer, J: Journal, P: Progress>(
+pub async fn remove<R: Reader, W: Writer>(
     id: &InstanceId,
     tags: &BTreeSet<String>,
-    tools: &Tools<'_, R, W, J, P>,
+    tools: &Tools<'_, R, W>,
 ) -> Result<(), Failure> {
     let settings = tools.settings;
     let mut backoff = Backoff::new(tools.clock, settings, settings.proof_timeout);

@@ -12,11 +12,10 @@ use super::{
 };
 use crate::apply::receipt::entries;
 use crate::apply::{
-    Confirmation, Intent, Journal, Stage, Stop, Tools, Validity, confirm, irreversible, run,
+    Confirmation, Intent, Journal, Stop, Tools, Validity, confirm, irreversible, run,
 };
-use crate::lightsail::{Error, Operation};
 use crate::model::{Firewall, Key, LiveFirewall, PortState, Protocol};
-use crate::plan::{Call, InstancePlan, InstanceResult, Outcome, Plan, Report};
+use crate::plan::{Call, InstancePlan, Outcome, Plan, Report};
 
 const LONG: Duration = Duration::from_mins(1);
 
@@ -463,12 +462,6 @@ impl Journal for Rival<'_> {
         }
         Ok(0)
     }
-
-    fn outcome(&self, _: usize, _: Result<&Operation, &Error>) {}
-
-    fn result(&self, _: &InstanceResult) {}
-
-    fn stage(&self, _: Stage<'_>) {}
 }
 
 #[tokio::test(flavor = "current_thread")]

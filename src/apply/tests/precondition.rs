@@ -14,13 +14,13 @@ use super::{APPLIED, after, before, elsewhere, message, opening, patient, put};
 use crate::apply::own_operations::OwnOperations;
 use crate::apply::wait::Backoff;
 use crate::apply::{
-    Clock, Confirmation, Intent, Journal, Pause, Progress as Hears, Settings, Stage, Stop, Tools,
+    Clock, Confirmation, Intent, Journal, Pause, Progress as Hears, Settings, Stop, Tools,
     Validity, confirm, run,
 };
 use crate::emulator::OperationProgress;
-use crate::lightsail::{Error, Operation, OperationStatus};
+use crate::lightsail::{Operation, OperationStatus};
 use crate::model::{Expiry, Firewall, InstanceId, Key, Origin, Protocol, Sources};
-use crate::plan::{Call, ForeignWrite, InstancePlan, InstanceResult, Outcome, Report};
+use crate::plan::{Call, ForeignWrite, InstancePlan, Outcome, Report};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -42,12 +42,6 @@ impl Journal for Slow<'_> {
         self.clock.pass(self.write);
         Ok(0)
     }
-
-    fn outcome(&self, _: usize, _: Result<&Operation, &Error>) {}
-
-    fn result(&self, _: &InstanceResult) {}
-
-    fn stage(&self, _: Stage<'_>) {}
 }
 
 async fn ran(

@@ -44,7 +44,7 @@ impl Declared for Resolver<'_> {
     }
 }
 
-type LeaseTools<'a> = Tools<'a, AnyReader, AccountsWriter, DeferredReceipt, ()>;
+type LeaseTools<'a> = Tools<'a, AnyReader, AccountsWriter>;
 
 impl FleetSession {
     /// Opens a lease in place of others. `description` says so in the receipt. [`Exit::Partial`] if a declared rule may have been

@@ -169,7 +169,7 @@ impl Setup<'_> {
         &'a self,
         run: &'a Run<'a>,
         validity: &'a Validity,
-    ) -> Tools<'a, Client<'a>, Client<'a>, (), ()> {
+    ) -> Tools<'a, Client<'a>, Client<'a>> {
         Tools {
             reader: &run.client,
             writer: &run.client,
