@@ -116,7 +116,7 @@ pub struct Note {
 }
 
 /// The desired state of one instance that exists.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DesiredInstance {
     /// How much of the firewall the configuration manages.
     pub mode: Mode,

@@ -8,35 +8,31 @@ mod settle;
 mod tags;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use time::OffsetDateTime;
 
-use super::outcomes::failed_to;
 use super::{Stop, Tools};
 use crate::lease::{Lease, LeaseId, Leases};
 use crate::lightsail::{Reader, Writer};
 use crate::model::{DesiredInstance, Instance, InstanceId, LiveFirewall, Rule};
 use crate::plan::{self, Failure, InstancePlan, Plan, Report, Verdict};
+use settle::{Rounds, Settled};
 
-pub use settle::{MIN_REMAINING, Settled, settle};
-pub use tags::remove as remove_tags;
+pub use settle::MIN_REMAINING;
 
-/// The configuration, asked again for each read of an instance.
-pub trait Declared {
-    /// Why the desired state cannot be resolved.
-    type Error;
+/// For work that has to be finished. Nobody sets it.
+static NEVER: LazyLock<Stop> = LazyLock::new(Stop::new);
 
-    /// The desired state of an instance with its present tags at this instant, live leases included. `None` where no table
-    /// declares it.
-    ///
-    /// # Errors
-    /// The configuration does not fit the instance.
-    fn wanted(
-        &mut self,
-        instance: &Instance,
-        now: OffsetDateTime,
-    ) -> Result<Option<Arc<DesiredInstance>>, Self::Error>;
+/// Opens and closes leases on one instance.
+pub struct LeaseEngine<'a, R, W, D> {
+    /// The instance.
+    pub id: &'a InstanceId,
+    /// The desired state of the instance with its present tags at this instant, live leases included; `None` where no table
+    /// declares it. Asked again for each read.
+    pub declared: D,
+    /// The dependencies.
+    pub tools: Tools<'a, R, W>,
 }
 
 /// The leases that are to be open, and those that are to be closed, on one instance.
@@ -99,95 +95,115 @@ pub enum Obstacle<E> {
     Failed(Failure),
 }
 
-/// Opens a lease: writes its tag, opens its ports, closes the leases that it replaces, and proves the result.
-///
-/// A stop is honoured until a rule was written; from then on the work is finished.
-///
-/// # Errors
-/// The lease is not open, or whether it is open is unknown.
-pub async fn grant<R: Reader, W: Writer, D: Declared>(
-    id: &InstanceId,
-    lease: &Lease,
-    replaced: &[&Lease],
-    declared: &mut D,
-    tools: &Tools<'_, R, W>,
-) -> Result<Granted<D::Error>, NotGranted<D::Error>> {
-    let untagged = |why| NotGranted {
-        why,
-        tag: Tag::Removed,
-    };
-    if tools.stop.is_set() {
-        return Err(untagged(Obstacle::Interrupted));
+impl<E> From<Failure> for Obstacle<E> {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
     }
-    let written = tags::write(id, lease, tools).await;
-    written.map_err(|failure| untagged(Obstacle::Failed(failure)))?;
-    let aim = Aim {
-        open: vec![lease],
-        close: replaced.to_vec(),
-    };
-    let Settled {
-        mut lost, recheck, ..
-    } = match settle(id, &aim, declared, tools).await {
-        Ok(settled) => settled,
-        Err(SettleError { wrote, why }) => {
-            let tag = if wrote {
-                Tag::Kept
-            } else {
-                withdraw(id, lease, declared, tools).await
-            };
-            return Err(NotGranted { why, tag });
-        }
-    };
-    let tags: BTreeSet<String> = replaced.iter().map(|lease| lease.id.tag_key()).collect();
-    let tags_left = tags::remove(id, &tags, tools).await.err();
-    let mut unverified = None;
-    if recheck {
-        match settle::settle_rechecked(id, &aim, declared, tools).await {
-            Ok(settled) => lost.extend(settled.lost),
-            Err(SettleError { why, .. }) => unverified = Some(why),
-        }
-    }
-    // It may have been revoked before it was open.
-    if !tags::is_present(id, lease, tools).await {
-        let why = Obstacle::Ended(lease.id.clone());
-        let tag = withdraw(id, lease, declared, tools).await;
-        return Err(NotGranted { why, tag });
-    }
-    Ok(Granted {
-        tags_left,
-        unverified,
-        lost,
-    })
 }
 
-/// Ends a lease that could not be granted. An `apply` that saw its tag may have opened it by then.
-async fn withdraw<R: Reader, W: Writer, D: Declared>(
-    id: &InstanceId,
-    lease: &Lease,
-    declared: &mut D,
-    tools: &Tools<'_, R, W>,
-) -> Tag {
-    let tools = &Tools {
-        stop: &Stop::new(),
-        ..*tools
-    };
-    let tags = [lease.id.tag_key()].into();
-    match revoke(id, &[lease], &tags, declared, tools).await {
-        Ok(Revoked {
-            tags_left: None, ..
-        }) => Tag::Removed,
-        Ok(Revoked {
-            tags_left: Some(failure),
-            ..
-        }) => Tag::Left(failure),
-        Err(SettleError {
-            wrote: false,
-            why: Obstacle::Observed,
-        }) => match tags::remove(id, &tags, tools).await {
-            Ok(()) => Tag::Removed,
-            Err(failure) => Tag::Left(failure),
-        },
-        Err(_) => Tag::Kept,
+impl<R: Reader, W: Writer, E, D> LeaseEngine<'_, R, W, D>
+where
+    D: FnMut(&Instance, OffsetDateTime) -> Result<Option<Arc<DesiredInstance>>, E>,
+{
+    /// Opens a lease: writes its tag, opens its ports, closes the leases that it replaces, and proves the result.
+    ///
+    /// A stop is honoured until a rule was written; from then on the work is finished.
+    ///
+    /// # Errors
+    /// The lease is not open, or whether it is open is unknown.
+    pub async fn grant(
+        mut self,
+        lease: &Lease,
+        replaced: &[&Lease],
+    ) -> Result<Granted<E>, NotGranted<E>> {
+        let untagged = |why| NotGranted {
+            why,
+            tag: Tag::Removed,
+        };
+        if self.tools.stop.is_set() {
+            return Err(untagged(Obstacle::Interrupted));
+        }
+        let written = self.tools.write_tag(self.id, lease).await;
+        written.map_err(|failure| untagged(failure.into()))?;
+        let aim = Aim {
+            open: vec![lease],
+            close: replaced.to_vec(),
+        };
+        let Settled { mut lost, recheck } = match self.settle(&aim, Rounds::default()).await {
+            Ok(settled) => settled,
+            Err(SettleError { wrote, why }) => {
+                let tag = if wrote {
+                    Tag::Kept
+                } else {
+                    self.withdraw(lease).await
+                };
+                return Err(NotGranted { why, tag });
+            }
+        };
+        let tags = replaced.iter().map(|lease| lease.id.tag_key()).collect();
+        let tags_left = self.tools.remove_tags(self.id, &tags).await.err();
+        let mut unverified = None;
+        if recheck {
+            match self.settle(&aim, Rounds::again()).await {
+                Ok(settled) => lost.extend(settled.lost),
+                Err(SettleError { why, .. }) => unverified = Some(why),
+            }
+        }
+        // It may have been revoked before it was open.
+        if !self.tools.has_tag(self.id, lease).await {
+            let why = Obstacle::Ended(lease.id.clone());
+            let tag = self.withdraw(lease).await;
+            return Err(NotGranted { why, tag });
+        }
+        Ok(Granted {
+            tags_left,
+            unverified,
+            lost,
+        })
+    }
+
+    /// Ends a lease that could not be granted. An `apply` that saw its tag may have opened it by then.
+    async fn withdraw(mut self, lease: &Lease) -> Tag {
+        self.tools.stop = &NEVER;
+        let (id, tools) = (self.id, Tools { ..self.tools });
+        let tags = [lease.id.tag_key()].into();
+        let left = match self.revoke(&[lease], &tags).await {
+            Ok(Revoked { tags_left, .. }) => tags_left,
+            Err(SettleError {
+                wrote: false,
+                why: Obstacle::Observed,
+            }) => tools.remove_tags(id, &tags).await.err(),
+            Err(_) => return Tag::Kept,
+        };
+        left.map_or(Tag::Removed, Tag::Left)
+    }
+
+    /// Ends leases: closes what they opened, proves the result, and removes these tags.
+    ///
+    /// A stop is honoured until something was written.
+    ///
+    /// # Errors
+    /// Something may still be open. The tags are kept then, so that it is closed when the leases expire.
+    pub async fn revoke(
+        mut self,
+        close: &[&Lease],
+        tags: &BTreeSet<String>,
+    ) -> Result<Revoked, SettleError<E>> {
+        let aim = Aim {
+            open: Vec::new(),
+            close: close.to_vec(),
+        };
+        let mut lost = Vec::new();
+        if !close.is_empty() {
+            lost = self.settle(&aim, Rounds::default()).await?.lost;
+        }
+        let tags_left = self.tools.remove_tags(self.id, tags).await.err();
+        if !close.is_empty() && tags_left.is_none() {
+            // An `apply` that saw the tags may have opened it again before they were removed.
+            self.tools.stop = &NEVER;
+            lost.extend(self.settle(&aim, Rounds::again()).await?.lost);
+        }
+        Ok(Revoked { tags_left, lost })
     }
 }
 
@@ -198,7 +214,8 @@ pub struct Granted<E> {
     pub tags_left: Option<Failure>,
     /// Why it is unknown whether the leases of others are still open.
     pub unverified: Option<Obstacle<E>>,
-    /// See [`Settled::lost`].
+    /// Declared rules that are not open. Not empty only where another writer interfered, whose rules a write of this process
+    /// may have replaced.
     pub lost: Vec<Rule>,
 }
 
@@ -222,46 +239,12 @@ pub enum Tag {
     Kept,
 }
 
-/// Ends leases: closes what they opened, proves the result, and removes these tags.
-///
-/// A stop is honoured until something was written.
-///
-/// # Errors
-/// Something may still be open. The tags are kept then, so that it is closed when the leases expire.
-pub async fn revoke<R: Reader, W: Writer, D: Declared>(
-    id: &InstanceId,
-    close: &[&Lease],
-    tags: &BTreeSet<String>,
-    declared: &mut D,
-    tools: &Tools<'_, R, W>,
-) -> Result<Revoked, SettleError<D::Error>> {
-    let aim = Aim {
-        open: Vec::new(),
-        close: close.to_vec(),
-    };
-    let mut lost = Vec::new();
-    if !close.is_empty() {
-        lost = settle(id, &aim, declared, tools).await?.lost;
-    }
-    let tags_left = tags::remove(id, tags, tools).await.err();
-    if !close.is_empty() && tags_left.is_none() {
-        // An `apply` that saw the tags may have opened it again before they were removed.
-        let tools = &Tools {
-            stop: &Stop::new(),
-            ..*tools
-        };
-        let rechecked = settle::settle_rechecked(id, &aim, declared, tools).await?;
-        lost.extend(rechecked.lost);
-    }
-    Ok(Revoked { tags_left, lost })
-}
-
-/// The result of [`revoke`]: everything is closed.
+/// The result of [`LeaseEngine::revoke`]: everything is closed.
 #[derive(Debug)]
 pub struct Revoked {
     /// Why the tags are still there.
     pub tags_left: Option<Failure>,
-    /// See [`Settled::lost`].
+    /// See [`Granted::lost`].
     pub lost: Vec<Rule>,
 }
 
@@ -291,17 +274,4 @@ fn live_leases(instance: &Instance, wanted: &DesiredInstance) -> Vec<Lease> {
         .collect();
     let leases = Leases::of(&instance.tags).leases.into_iter();
     leases.filter(|lease| ids.contains(&lease.id)).collect()
-}
-
-/// Reads the instance, for the next step to begin from.
-async fn read_instance<R: Reader, W: Writer>(
-    id: &InstanceId,
-    tools: &Tools<'_, R, W>,
-) -> Result<Instance, Failure> {
-    let instance = tools.reader.instance(id).await;
-    instance.map_err(|error| cannot_read(&error))
-}
-
-fn cannot_read(error: &crate::lightsail::Error) -> Failure {
-    failed_to("it cannot be read", error)
 }

@@ -10,41 +10,23 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use super::{FleetSession, desired_instance};
-use crate::apply::leases::{self, Declared, NotGranted, Obstacle, Revoked, SettleError, Tag};
+use crate::apply::leases::{LeaseEngine, NotGranted, Obstacle, Revoked, SettleError, Tag};
 use crate::apply::receipt::{DeferredReceipt, Header, Scope};
 use crate::apply::{Settings, Stop, SystemClock, Tools, Validity};
 use crate::cli::connection::AnyReader;
 use crate::cli::error::{CommandError, RunError};
 use crate::cli::exit::Exit;
 use crate::cli::streams::{caution, write_error};
-use crate::config::{Config, Listing};
 use crate::lease::Lease;
 use crate::lightsail::aws::AccountsWriter;
-use crate::model::{Code, DesiredInstance, Instance, InstanceId, Live, Rule, instant};
+use crate::model::{Code, DesiredInstance, Instance, InstanceId, Rule, instant};
 use crate::plan::Failure;
 
-/// The configuration, resolved for the instances as they were last read.
-struct Resolver<'a> {
-    config: &'a Config,
-    live: &'a mut Live,
-    listing: &'a Listing,
-}
+/// Asks for the configuration, resolved for the instances as they were last read.
+type Declared<'a> =
+    dyn FnMut(&Instance, OffsetDateTime) -> Result<Option<Arc<DesiredInstance>>, RunError> + 'a;
 
-impl Declared for Resolver<'_> {
-    type Error = RunError;
-
-    fn wanted(
-        &mut self,
-        instance: &Instance,
-        now: OffsetDateTime,
-    ) -> Result<Option<Arc<DesiredInstance>>, RunError> {
-        let id = instance.id.clone();
-        self.live.instances.insert(id.clone(), instance.clone());
-        desired_instance(self.config, self.live, self.listing, &id, now)
-    }
-}
-
-type LeaseTools<'a> = Tools<'a, AnyReader, AccountsWriter>;
+type Engine<'a> = LeaseEngine<'a, AnyReader, AccountsWriter, &'a mut Declared<'a>>;
 
 impl FleetSession {
     /// Opens a lease in place of others. `description` says so in the receipt. [`Exit::Partial`] if a declared rule may have been
@@ -61,10 +43,8 @@ impl FleetSession {
         receipts: &Path,
         stop: &Stop,
     ) -> Result<Exit, RunError> {
-        let granted = async |resolver: &mut Resolver<'_>, tools: &LeaseTools<'_>| {
-            leases::grant(id, lease, replaced, resolver, tools).await
-        };
-        match self.write(id, description, receipts, stop, granted).await? {
+        let grant = async |engine: Engine<'_>| engine.grant(lease, replaced).await;
+        match self.write(id, description, receipts, stop, grant).await? {
             Ok(granted) => {
                 let exit = report_lost(id, &granted.lost);
                 let unverified = granted
@@ -110,10 +90,8 @@ impl FleetSession {
         receipts: &Path,
         stop: &Stop,
     ) -> Result<Exit, RunError> {
-        let revoked = async |resolver: &mut Resolver<'_>, tools: &LeaseTools<'_>| {
-            leases::revoke(id, close, tags, resolver, tools).await
-        };
-        match self.write(id, description, receipts, stop, revoked).await? {
+        let revoke = async |engine: Engine<'_>| engine.revoke(close, tags).await;
+        match self.write(id, description, receipts, stop, revoke).await? {
             Ok(Revoked { tags_left, lost }) => {
                 let exit = report_lost(id, &lost);
                 tags_left.map_or(Ok(exit), |failure| Err(tag_error(id, failure).into()))
@@ -129,7 +107,7 @@ impl FleetSession {
         description: String,
         receipts: &Path,
         stop: &Stop,
-        work: impl AsyncFnOnce(&mut Resolver<'_>, &LeaseTools<'_>) -> T,
+        work: impl AsyncFnOnce(Engine<'_>) -> T,
     ) -> Result<T, CommandError> {
         let writer = self.connection.writer().ok_or_else(|| {
             let message = "internal error: there is nothing to write to; please report this bug";
@@ -159,12 +137,18 @@ impl FleetSession {
             validity: &validity,
             clock: &SystemClock,
         };
-        let mut resolver = Resolver {
-            config: &self.config,
-            live: &mut self.live,
-            listing: &self.listing,
+        let mut declared = |instance: &Instance, now| {
+            let id = instance.id.clone();
+            self.live.instances.insert(id.clone(), instance.clone());
+            desired_instance(&self.config, &self.live, &self.listing, &id, now)
         };
-        let done = work(&mut resolver, &tools).await;
+        let declared = &mut declared;
+        let done = work(Engine {
+            id,
+            declared,
+            tools,
+        });
+        let done = done.await;
         if let Some(path) = receipt.path() {
             tracing::info!(receipt = %path.display(), "written");
             if let Err(error) = receipt.end(stop.is_set()) {

@@ -30,7 +30,7 @@ use crate::render::grants::{self, GrantList};
 use crate::render::sanitize;
 
 /// The shortest duration: opening a port takes some seconds.
-const SHORTEST: Duration = MIN_REMAINING.saturating_mul(2);
+const SHORTEST: Duration = MIN_REMAINING.unsigned_abs().saturating_mul(2);
 
 /// The arguments of a grant.
 #[derive(Args, Debug)]

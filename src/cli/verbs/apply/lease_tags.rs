@@ -3,7 +3,7 @@
 //! **Owns** the messages about them. **Does not** close anything.
 
 use super::prepare::Prepared;
-use crate::apply::leases::{is_done, remove_tags};
+use crate::apply::leases::is_done;
 use crate::apply::{Settings, Stop, SystemClock, Tools, Validity};
 use crate::cli::exit::Exit;
 use crate::cli::streams::{write_error, write_status};
@@ -32,7 +32,7 @@ pub(super) async fn remove_ended(
         if !is_done(&prepared.plan, report, id) {
             continue;
         }
-        match remove_tags(id, tags, &tools).await {
+        match tools.remove_tags(id, tags).await {
             Ok(()) => {
                 let names: Vec<String> = tags.iter().map(|tag| format!("`{tag}`")).collect();
                 write_status(&format!("removed from {id}: {}", names.join(", ")));

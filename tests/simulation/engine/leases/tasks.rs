@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portward::apply::leases::{self, Declared, Tag};
+use portward::apply::leases::{self, LeaseEngine, Tag};
 use portward::apply::{self, Clock as _, Settings, Stop, Tools, Validity};
 use portward::cli::Exit;
 use portward::config::Config;
@@ -99,19 +99,6 @@ pub(super) struct Setup<'a> {
     pub(super) settings: &'a Settings,
 }
 
-impl Declared for &Setup<'_> {
-    type Error = Infallible;
-
-    fn wanted(
-        &mut self,
-        instance: &Instance,
-        now: OffsetDateTime,
-    ) -> Result<Option<Arc<DesiredInstance>>, Infallible> {
-        let desired = self.desired(instance, now);
-        Ok(desired.instances.get(self.id).cloned())
-    }
-}
-
 impl Setup<'_> {
     /// The desired state of the instance.
     pub(super) fn desired(&self, instance: &Instance, now: OffsetDateTime) -> Desired {
@@ -182,6 +169,25 @@ impl Setup<'_> {
         }
     }
 
+    fn engine<'a>(
+        &'a self,
+        run: &'a Run<'a>,
+    ) -> LeaseEngine<
+        'a,
+        Client<'a>,
+        Client<'a>,
+        impl FnMut(&Instance, OffsetDateTime) -> Result<Option<Arc<DesiredInstance>>, Infallible>,
+    > {
+        LeaseEngine {
+            id: self.id,
+            declared: |instance: &Instance, now| {
+                let desired = self.desired(instance, now);
+                Ok(desired.instances.get(self.id).cloned())
+            },
+            tools: self.tools(run, Validity::UNLIMITED),
+        }
+    }
+
     async fn grant(&self, run: &Run<'_>, lease: Lease, replace: bool) -> Result<End, String> {
         let instance = self.listed(run).await?;
         let now = self.time.now();
@@ -199,9 +205,7 @@ impl Setup<'_> {
         run.closes.borrow_mut().clone_from(&own);
         *run.opens.borrow_mut() = Some(lease.clone());
         let own: Vec<&Lease> = own.iter().collect();
-        let tools = self.tools(run, Validity::UNLIMITED);
-        let granted = leases::grant(self.id, &lease, &own, &mut { self }, &tools).await;
-        match granted {
+        match self.engine(run).grant(&lease, &own).await {
             Ok(granted) => match granted.tags_left {
                 None if granted.lost.is_empty() && granted.unverified.is_none() => Ok(End::Done),
                 None => Err(format!(
@@ -224,10 +228,8 @@ impl Setup<'_> {
             return Ok(End::Nothing);
         };
         run.closes.borrow_mut().push(lease.clone());
-        let tools = self.tools(run, Validity::UNLIMITED);
         let tags = [lease.id.tag_key()].into();
-        let revoked = leases::revoke(self.id, &[lease], &tags, &mut { self }, &tools).await;
-        match revoked {
+        match self.engine(run).revoke(&[lease], &tags).await {
             Ok(revoked) => match revoked.tags_left {
                 None if revoked.lost.is_empty() => Ok(End::Done),
                 None => Err(format!("lost: {:?}", revoked.lost)),
@@ -299,7 +301,7 @@ impl Setup<'_> {
             .collect();
         if !ended.is_empty()
             && leases::is_done(&plan, Some(&report), self.id)
-            && let Err(failure) = leases::remove_tags(self.id, &ended, &tools).await
+            && let Err(failure) = tools.remove_tags(self.id, &ended).await
         {
             held.push(Exit::Failed);
             told.push(failure.message);
