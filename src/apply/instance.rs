@@ -10,7 +10,6 @@ use super::failure_limit::{FailureLimit, interrupted};
 use super::outcomes::{foreign_change, unplanned_result};
 use super::own_operations::OwnOperations;
 use super::rules::{describe_change, is_equivalent, result_of};
-use super::wait::Backoff;
 use crate::lightsail::{Reader, Writer};
 use crate::model::InstanceId;
 use crate::plan::undo::Step;
@@ -22,7 +21,6 @@ pub(super) struct Worker<'a, R, W> {
     pub(super) tools: &'a Tools<'a, R, W>,
     pub(super) failure_limit: &'a FailureLimit<'a>,
     pub(super) own_operations: OwnOperations<'a>,
-    pub(super) writes: usize,
     /// The writes that may have been carried out.
     pub(super) steps: Vec<Step>,
     /// The time at which the instance was last known to be the planned one; `None` if it has to be checked again.
@@ -62,7 +60,6 @@ impl<'a, R: Reader, W: Writer> Worker<'a, R, W> {
             tools,
             failure_limit,
             own_operations: OwnOperations::new(tools.clock),
-            writes: 0,
             steps: Vec::new(),
             identity_checked_at: None,
             turn: None,
@@ -77,25 +74,16 @@ impl<'a, R: Reader, W: Writer> Worker<'a, R, W> {
             Ok(outcome) | Err(outcome) => outcome,
         };
         self.failure_limit.record(&outcome);
-        let Self {
-            plan,
-            tools,
-            own_operations,
-            writes,
-            steps,
-            note,
-            ..
-        } = self;
         let result = InstanceResult {
-            id: plan.instance.id.clone(),
+            id: self.id().clone(),
             outcome,
-            writes,
-            operations: own_operations.into_operations(),
-            steps,
-            note,
+            writes: self.steps.len(),
+            operations: self.own_operations.operations,
+            steps: self.steps,
+            note: self.note,
         };
-        tools.journal.result(&result);
-        tools.progress.finished(&result);
+        self.tools.journal.result(&result);
+        self.tools.progress.finished(&result);
         result
     }
 
@@ -103,9 +91,9 @@ impl<'a, R: Reader, W: Writer> Worker<'a, R, W> {
         &self.plan.instance.id
     }
 
-    /// Pauses for at most this long from now.
-    pub(super) fn backoff(&self, timeout: Duration) -> Backoff<'a> {
-        Backoff::new(self.tools.clock, self.tools.settings, timeout)
+    /// Whether a write may have been carried out.
+    pub(super) fn has_written(&self) -> bool {
+        !self.steps.is_empty()
     }
 
     pub(super) fn waiting(&self, why: &str) {
@@ -129,7 +117,7 @@ impl<'a, R: Reader, W: Writer> Worker<'a, R, W> {
                 calls,
                 ..
             } = self.plan;
-            let replaced = calls.iter().any(replaces);
+            let replaced = calls.iter().any(Call::replaces);
             let is_after = is_equivalent(&live, before, after, replaced, self.plan.family());
             let outcome = if is_after && self.plan.has_desired_spelling(&live) {
                 Outcome::AlreadyApplied
@@ -157,7 +145,7 @@ impl<'a, R: Reader, W: Writer> Worker<'a, R, W> {
             self.call(call, &reached, &next).await?;
             reached = next;
         }
-        self.prove(calls.iter().any(replaces)).await
+        self.prove(calls.iter().any(Call::replaces)).await
     }
 
     /// Sends the fallback of the plan, if it has one, it was not just refused, and nobody else wrote.
@@ -171,14 +159,10 @@ impl<'a, R: Reader, W: Writer> Worker<'a, R, W> {
             ),
         };
         self.had_anomaly = true;
-        let put = self
-            .plan
-            .fallback
-            .clone()
-            .map(|firewall| Call::Put { firewall });
-        let refused = self.writes == 0 && self.plan.calls.first() == put.as_ref();
+        let put = self.plan.fallback_call();
+        let refused = !self.has_written() && self.plan.calls.first() == put.as_ref();
         let Some(put) = put.filter(|_| !refused) else {
-            if self.writes > 0 {
+            if self.has_written() {
                 self.refuse_foreign_operations().await?;
             }
             return Err(Outcome::Failed(otherwise));
@@ -186,7 +170,7 @@ impl<'a, R: Reader, W: Writer> Worker<'a, R, W> {
         self.waiting("the whole firewall is put instead");
         // Read first: then a Put can only overwrite changes that are made after the operations were read.
         let live = self.read_back().await?;
-        if self.writes > 0 {
+        if self.has_written() {
             self.refuse_foreign_operations().await?;
         } else if live != self.plan.before {
             return Err(foreign_change(describe_change(
@@ -215,9 +199,4 @@ impl<'a, R: Reader, W: Writer> Worker<'a, R, W> {
             }
         }
     }
-}
-
-/// Whether a call replaces the whole firewall.
-pub(super) fn replaces(call: &Call) -> bool {
-    matches!(call, Call::Put { .. })
 }

@@ -2,9 +2,7 @@
 //!
 //! **Owns** the record of the writes of one run to one instance. **Does not** read from the service.
 
-use std::time::Duration;
-
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use super::Clock;
 use crate::lightsail::{Operation, OperationStatus};
@@ -18,18 +16,19 @@ const ACTIONS: [&str; 3] = [
 ];
 
 /// The difference between our clock and the service's at which it refuses our signatures.
-const MAX_CLOCK_SKEW: Duration = Duration::from_mins(5);
+const MAX_CLOCK_SKEW: Duration = Duration::minutes(5);
 
 /// The tolerance for times in responses, which are rounded to milliseconds.
-const ROUNDING: Duration = Duration::from_millis(10);
+const ROUNDING: Duration = Duration::milliseconds(10);
 
 /// The writes of one run to one instance.
 pub(super) struct OwnOperations<'a> {
     clock: &'a dyn Clock,
-    read_at: Duration,
+    read_at: std::time::Duration,
     /// The time of the read before the first write, by the service's clock.
     since: Option<OffsetDateTime>,
-    operations: Vec<String>,
+    /// The IDs of the operations of accepted writes, in order.
+    pub(super) operations: Vec<String>,
     /// Calls for which no operation was returned, and whether the service refused them.
     unclaimed: Vec<(Call, bool)>,
 }
@@ -48,11 +47,9 @@ impl<'a> OwnOperations<'a> {
 
     /// Records the operation of an accepted write.
     pub(super) fn accepted(&mut self, operation: &Operation) {
-        // Uses only durations of our own clock, which may be wrong.
         if self.since.is_none() {
-            self.since = operation.created_at.and_then(|at| {
-                at.checked_sub(time_duration(self.since_read().saturating_add(ROUNDING)))
-            });
+            let at = operation.created_at;
+            self.since = at.and_then(|at| self.before_read(at, ROUNDING));
         }
         self.operations.push(operation.id.clone());
     }
@@ -62,22 +59,18 @@ impl<'a> OwnOperations<'a> {
         self.unclaimed.push((call.clone(), refused));
     }
 
-    fn since_read(&self) -> Duration {
-        self.clock.elapsed().saturating_sub(self.read_at)
-    }
-
-    /// The IDs of the operations of accepted writes, in order.
-    pub(super) fn into_operations(self) -> Vec<String> {
-        self.operations
+    /// The time of the read, and so much before, by the clock that shows `now`. Uses only durations of our own clock, which may be
+    /// wrong.
+    fn before_read(&self, now: OffsetDateTime, tolerance: Duration) -> Option<OffsetDateTime> {
+        let since_read = self.clock.elapsed().saturating_sub(self.read_at);
+        let since_read = Duration::try_from(since_read).unwrap_or(Duration::MAX);
+        now.checked_sub(since_read.saturating_add(tolerance))
     }
 
     /// The first operation of another writer since the read.
     pub(super) fn first_foreign(&self, operations: &[Operation]) -> Option<ForeignWrite> {
-        let since = self.since.or_else(|| {
-            self.clock.now().checked_sub(time_duration(
-                self.since_read().saturating_add(MAX_CLOCK_SKEW),
-            ))
-        });
+        let now = self.clock.now();
+        let since = self.since.or_else(|| self.before_read(now, MAX_CLOCK_SKEW));
         let mut unclaimed: Vec<&(Call, bool)> = self.unclaimed.iter().collect();
         let foreign = operations.iter().find(|operation| {
             let recent = operation
@@ -100,16 +93,10 @@ impl<'a> OwnOperations<'a> {
                 None => true,
             }
         })?;
-        let Operation {
-            action,
-            details,
-            created_at,
-            ..
-        } = foreign.clone();
         Some(ForeignWrite {
-            action: Some(action),
-            details,
-            at: created_at,
+            action: Some(foreign.action.clone()),
+            details: foreign.details.clone(),
+            at: foreign.created_at,
             difference: None,
         })
     }
@@ -130,8 +117,4 @@ fn fits(call: &Call, refused: bool, operation: &Operation) -> bool {
                 || operation.details == format!("{}/{}", key.from(), key.protocol())
         }
     }
-}
-
-fn time_duration(duration: Duration) -> time::Duration {
-    time::Duration::try_from(duration).unwrap_or(time::Duration::MAX)
 }

@@ -75,7 +75,7 @@ impl<R: Reader, W: Writer> Worker<'_, R, W> {
         let now = self.tools.clock.now();
         match self.tools.validity.expired_for(self.id(), now) {
             None => Ok(()),
-            Some(why) if self.writes == 0 => Err(Outcome::Stale(why)),
+            Some(why) if !self.has_written() => Err(Outcome::Stale(why)),
             Some(why) => Err(Outcome::Failed(Failure {
                 hint: Some("plan again: a new plan leads on from here".to_owned()),
                 ..plain(format!("{why}, and not every call had been made"))
@@ -97,17 +97,18 @@ impl<R: Reader, W: Writer> Worker<'_, R, W> {
             Ok(instance) => {
                 let planned = &self.plan.instance;
                 // A granter writes the tag first, so the plan may be about to close access that was just granted.
-                let granted = || grant_difference(&instance, planned).filter(|_| self.writes == 0);
+                let granted =
+                    || grant_difference(&instance, planned).filter(|_| !self.has_written());
                 match identity_difference(&instance, planned).or_else(granted) {
                     None => return Ok(instance),
                     Some(difference) => difference,
                 }
             }
             Err(error) if error.kind() == ErrorKind::NotFound => GONE.to_owned(),
-            Err(error) if self.writes == 0 => return Err(Outcome::Failed(failure(&error))),
+            Err(error) if !self.has_written() => return Err(Outcome::Failed(failure(&error))),
             Err(error) => return Err(Outcome::Failed(unverified(&error))),
         };
-        if self.writes == 0 {
+        if !self.has_written() {
             return Err(Outcome::Stale(difference));
         }
         // No operation would show this writer.
@@ -132,7 +133,7 @@ impl<R: Reader, W: Writer> Worker<'_, R, W> {
     /// Waits until the state of the instance accepts writes.
     pub(super) async fn settle(&mut self) -> Result<(), Outcome> {
         let timeout = self.tools.settings.timeout;
-        let mut backoff = self.backoff(timeout);
+        let mut backoff = self.tools.backoff(timeout);
         loop {
             let instance = self.instance().await?;
             if instance.state.is_settled() {
@@ -152,7 +153,7 @@ impl<R: Reader, W: Writer> Worker<'_, R, W> {
             self.waiting(&format!("the instance is `{}`", instance.state));
             tokio::select! {
                 biased;
-                () = self.failure_limit.stop.wait(), if self.writes == 0 => return Err(interrupted()),
+                () = self.failure_limit.stop.wait(), if !self.has_written() => return Err(interrupted()),
                 () = backoff.pause() => {}
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! **Owns** the decision when a read is trusted, and the check of operations. **Does not** write.
 
-use super::instance::{Worker, WriteFailure, replaces};
+use super::instance::{Worker, WriteFailure};
 use super::outcomes::unverified;
 use super::rules::{describe_difference, is_equivalent, is_key_as_planned};
 use crate::lightsail::{Error, Reader, Writer};
@@ -32,7 +32,7 @@ impl<R: Reader, W: Writer> Worker<'_, R, W> {
     /// If the spelling counts, it must agree too. Rules with the right meaning in another spelling may be an old read, so they are
     /// read again; after some reads it is the service's own spelling, which is no failure.
     pub(super) async fn prove(&mut self, replaced: bool) -> Result<(), WriteFailure> {
-        let mut backoff = self.backoff(self.tools.settings.proof_timeout);
+        let mut backoff = self.tools.backoff(self.tools.settings.proof_timeout);
         let (mut needed, mut agreed, mut respelled) = (1, 0, 0);
         let mut other = None;
         let InstancePlan { before, after, .. } = self.plan;
@@ -58,18 +58,13 @@ impl<R: Reader, W: Writer> Worker<'_, R, W> {
                 (needed, agreed, respelled) = (2, 0, 0);
                 self.had_anomaly = true;
                 if backoff.is_expired() {
-                    return Err(WriteFailure::Differs(describe_difference(
-                        &live,
-                        after,
-                        self.plan.family(),
-                    )));
+                    return Err(WriteFailure::Differs(self.difference(&live, after)));
                 }
                 if other.as_ref() == Some(&live)
-                    && let Some(foreign) = self.find_foreign_operation().await
+                    && let Ok(Some(foreign)) = self.foreign_operation().await
                 {
-                    let difference = describe_difference(&live, after, self.plan.family());
                     return Err(WriteFailure::Final(Outcome::ForeignWriter(ForeignWrite {
-                        difference: Some(difference),
+                        difference: Some(self.difference(&live, after)),
                         ..foreign
                     })));
                 }
@@ -88,14 +83,14 @@ impl<R: Reader, W: Writer> Worker<'_, R, W> {
         from: &Firewall,
         to: &Firewall,
     ) -> Result<WriteEffect, WriteFailure> {
-        let mut backoff = self.backoff(self.tools.settings.proof_timeout);
+        let mut backoff = self.tools.backoff(self.tools.settings.proof_timeout);
         let before = &self.plan.before;
         let (mut last, mut odd) = (None, false);
         loop {
             let live = self.read_back().await?;
             let family = self.plan.family();
             let is_from = is_equivalent(&live, before, from, false, family);
-            let is_to = is_equivalent(&live, before, to, replaces(call), family);
+            let is_to = is_equivalent(&live, before, to, call.replaces(), family);
             // If another rule gives the same access, both states mean the same. Then the key of the call decides, or, if the
             // spelling counts, the spelling.
             let has_effect = if self.plan.strict_spelling {
@@ -149,11 +144,10 @@ impl<R: Reader, W: Writer> Worker<'_, R, W> {
 
     /// Fails if an operation shows another writer, or if the operations cannot be read.
     pub(super) async fn refuse_foreign_operations(&self) -> Result<(), Outcome> {
-        let operations = self.tools.reader.operations_for(self.id()).await;
-        let operations = operations.map_err(|error| Outcome::Failed(unverified(&error)))?;
-        match self.own_operations.first_foreign(&operations) {
-            Some(foreign) => Err(Outcome::ForeignWriter(foreign)),
-            None => Ok(()),
+        match self.foreign_operation().await {
+            Ok(None) => Ok(()),
+            Ok(Some(foreign)) => Err(Outcome::ForeignWriter(foreign)),
+            Err(error) => Err(Outcome::Failed(unverified(&error))),
         }
     }
 
@@ -167,14 +161,20 @@ impl<R: Reader, W: Writer> Worker<'_, R, W> {
     /// If the operations cannot be read, the verification still counts, with a note.
     pub(super) async fn check_for_foreign_writes(&mut self) -> Result<(), Outcome> {
         let leases = self.tools.settings.leases;
-        if !self.had_anomaly && !leases && self.plan.calls.iter().all(replaces) {
+        if !self.had_anomaly && !leases && self.plan.calls.iter().all(Call::replaces) {
             return Ok(());
         }
         if leases {
             self.check_grants().await?;
         }
-        let operations = match self.tools.reader.operations_for(self.id()).await {
-            Ok(operations) => operations,
+        match self.foreign_operation().await {
+            Ok(None) => Ok(()),
+            Ok(Some(foreign)) => Err(Outcome::ForeignWriter(ForeignWrite {
+                difference: Some(
+                    "the rules are as planned, so what it changed may be undone".to_owned(),
+                ),
+                ..foreign
+            })),
             Err(error) => {
                 let unknown =
                     format!("whether somebody else wrote meanwhile is not known: {error}");
@@ -182,32 +182,27 @@ impl<R: Reader, W: Writer> Worker<'_, R, W> {
                     Some(note) => format!("{note}; {unknown}"),
                     None => unknown,
                 });
-                return Ok(());
+                Ok(())
             }
-        };
-        match self.own_operations.first_foreign(&operations) {
-            Some(foreign) => Err(Outcome::ForeignWriter(ForeignWrite {
-                difference: Some(
-                    "the rules are as planned, so what it changed may be undone".to_owned(),
-                ),
-                ..foreign
-            })),
-            None => Ok(()),
         }
     }
 
     /// The outcome if the rules are neither as before a write nor as after it.
     pub(super) async fn foreign_write(&self, live: &LiveFirewall, to: &Firewall) -> WriteFailure {
+        let foreign = self.foreign_operation().await;
         WriteFailure::Final(Outcome::ForeignWriter(ForeignWrite {
-            difference: Some(describe_difference(live, to, self.plan.family())),
-            ..self.find_foreign_operation().await.unwrap_or_default()
+            difference: Some(self.difference(live, to)),
+            ..foreign.ok().flatten().unwrap_or_default()
         }))
     }
 
-    /// The operation that shows another writer, if the operations can be read.
-    async fn find_foreign_operation(&self) -> Option<ForeignWrite> {
-        let operations = self.tools.reader.operations_for(self.id()).await;
-        self.own_operations
-            .first_foreign(&operations.unwrap_or_default())
+    /// The operation that shows another writer.
+    async fn foreign_operation(&self) -> Result<Option<ForeignWrite>, Error> {
+        let operations = self.tools.reader.operations_for(self.id()).await?;
+        Ok(self.own_operations.first_foreign(&operations))
+    }
+
+    pub(super) fn difference(&self, live: &LiveFirewall, wanted: &Firewall) -> String {
+        describe_difference(live, wanted, self.plan.family())
     }
 }

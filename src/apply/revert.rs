@@ -6,14 +6,13 @@
 use super::Tools;
 use super::failure_limit::FailureLimit;
 use super::instance::Worker;
-use super::outcomes::{failure, plain};
+use super::outcomes::{failure, foreign_change, plain};
 use super::receipt::entries;
 use super::rules::result_of;
-use super::wait::Backoff;
 use crate::lightsail::{Reader, Writer};
 use crate::model::{LiveFirewall, Strategy, Uncertain};
 use crate::plan::undo::{Step, Undo, undo};
-use crate::plan::{Call, Failure, ForeignWrite, InstancePlan, InstanceResult, Outcome, Verdict};
+use crate::plan::{Failure, InstancePlan, InstanceResult, Outcome, Verdict};
 
 /// How often the revert of one instance is tried if somebody else writes meanwhile. Each attempt takes a second or two, so a writer
 /// that is faster is a program that will not stop.
@@ -22,142 +21,107 @@ const ATTEMPTS: u32 = 3;
 /// Undoes the writes to one instance that may have been carried out. Returns the new result.
 pub(super) async fn revert<R: Reader, W: Writer>(
     plan: &InstancePlan,
-    result: &InstanceResult,
+    earlier: &InstanceResult,
     tools: &Tools<'_, R, W>,
     why: &str,
 ) -> InstanceResult {
-    let mut reverter = Reverter {
-        plan,
-        tools,
-        failure_limit: &FailureLimit::new(tools.stop, None),
-        result: result.clone(),
-    };
-    let reverted = reverter.run().await;
-    if let Some(outcome) = outcome(&result.outcome, reverted, why) {
-        reverter.result.outcome = outcome;
+    let mut result = earlier.clone();
+    let undone = undo_writes(plan, &mut result, tools).await;
+    let undone = undone.map(|undo| (undo, result.writes - earlier.writes));
+    if let Some(outcome) = outcome(&earlier.outcome, undone, why) {
+        result.outcome = outcome;
     }
-    tools.journal.result(&reverter.result);
-    reverter.result
+    tools.journal.result(&result);
+    result
 }
 
-/// The result of a revert.
-enum RevertResult {
-    /// Nothing of the run is left, after this number of additional writes.
-    Undone(Box<Undo>, usize),
-    /// It is not known whether anything of the run is left.
-    Failed(Failure),
-    /// Somebody else keeps writing, or it is another instance.
-    Foreign(String),
-}
-
-struct Reverter<'a, R, W> {
-    plan: &'a InstancePlan,
-    tools: &'a Tools<'a, R, W>,
-    failure_limit: &'a FailureLimit<'a>,
-    /// The result of the run, extended by the writes of the revert.
-    result: InstanceResult,
-}
-
-impl<R: Reader, W: Writer> Reverter<'_, R, W> {
-    async fn run(&mut self) -> RevertResult {
-        let settings = self.tools.settings;
-        let mut backoff = Backoff::new(self.tools.clock, settings, settings.proof_timeout);
-        let already = self.result.writes;
-        // After a verified write, one read is enough. Otherwise it may be an old read, and must come twice.
-        let mut is_verified = matches!(
-            self.result.outcome,
-            Outcome::Applied { .. } | Outcome::AlreadyApplied
-        );
-        let mut last = None;
-        let mut attempts = 0;
-        loop {
-            let live = match self.read_settled().await {
-                Ok(live) => live,
-                Err(Outcome::Failed(failure)) => return RevertResult::Failed(failure),
-                Err(outcome) => return foreign(&outcome),
-            };
-            let undo = undo(
-                &self.plan.instance,
-                &live,
-                &self.plan.before,
-                &self.result.steps,
-                Strategy::Auto,
-            );
-            match &undo.plan.verdict {
-                Verdict::Change => {}
-                Verdict::Refused { reason, hint } => {
-                    return RevertResult::Failed(Failure {
-                        hint: hint.clone(),
-                        ..plain(reason.clone())
-                    });
-                }
-                Verdict::InSync | Verdict::Incomplete | Verdict::Observed | Verdict::StillOpen => {
-                    if is_verified || last.as_ref() == Some(&live) || backoff.is_expired() {
-                        return RevertResult::Undone(Box::new(undo), self.result.writes - already);
-                    }
-                    last = Some(live);
-                    backoff.pause().await;
-                    continue;
-                }
-            }
-            last = None;
-            attempts += 1;
-            let back = Worker::new(&undo.plan, self.tools, self.failure_limit)
-                .run()
-                .await;
-            self.result.writes += back.writes;
-            self.result.operations.extend(back.operations);
-            self.result.steps.extend(back.steps);
-            self.result.note = back.note;
-            match back.outcome {
-                Outcome::Applied { .. } | Outcome::AlreadyApplied => {
-                    return RevertResult::Undone(Box::new(undo), self.result.writes - already);
-                }
-                Outcome::Failed(failure) => return RevertResult::Failed(failure),
-                outcome if attempts >= ATTEMPTS => return foreign(&outcome),
-                _ => is_verified = false,
-            }
-        }
-    }
-
-    /// The live rules, once the instance accepts writes. It must be the one that was written to.
-    async fn read_settled(&self) -> Result<LiveFirewall, Outcome> {
-        let mut worker = Worker::new(self.plan, self.tools, self.failure_limit);
+/// Writes until nothing of the run is left, and adds these writes to the result.
+///
+/// # Errors
+/// It is not known whether anything is left, somebody else keeps writing, or it is another instance.
+async fn undo_writes<R: Reader, W: Writer>(
+    plan: &InstancePlan,
+    result: &mut InstanceResult,
+    tools: &Tools<'_, R, W>,
+) -> Result<Undo, Outcome> {
+    let failure_limit = FailureLimit::new(tools.stop, None);
+    let mut backoff = tools.backoff(tools.settings.proof_timeout);
+    // After a verified write, one read is enough. Otherwise it may be an old read, and must come twice.
+    let mut is_verified = result.outcome.status().is_success();
+    let mut last = None;
+    let mut attempts = 0;
+    loop {
+        // The instance must be the one that was written to.
+        let mut worker = Worker::new(plan, tools, &failure_limit);
         worker.settle().await?;
         let live = worker.read().await;
-        live.map_err(|error| Outcome::Failed(failure(&error)))
+        let live = live.map_err(|error| Outcome::Failed(failure(&error)))?;
+        let steps = &result.steps;
+        let undo = undo(&plan.instance, &live, &plan.before, steps, Strategy::Auto);
+        match &undo.plan.verdict {
+            Verdict::Change => {}
+            Verdict::Refused { reason, hint } => {
+                return Err(Outcome::Failed(Failure {
+                    hint: hint.clone(),
+                    ..plain(reason.clone())
+                }));
+            }
+            Verdict::InSync | Verdict::Incomplete | Verdict::Observed | Verdict::StillOpen => {
+                if is_verified || last.as_ref() == Some(&live) || backoff.is_expired() {
+                    return Ok(undo);
+                }
+                last = Some(live);
+                backoff.pause().await;
+                continue;
+            }
+        }
+        last = None;
+        attempts += 1;
+        let worker = Worker::new(&undo.plan, tools, &failure_limit);
+        let back = worker.run().await;
+        result.writes += back.writes;
+        result.operations.extend(back.operations);
+        result.steps.extend(back.steps);
+        result.note = back.note;
+        match back.outcome {
+            Outcome::Applied { .. } | Outcome::AlreadyApplied => return Ok(undo),
+            outcome if attempts >= ATTEMPTS || matches!(outcome, Outcome::Failed(_)) => {
+                return Err(outcome);
+            }
+            _ => is_verified = false,
+        }
     }
 }
 
-fn foreign(outcome: &Outcome) -> RevertResult {
-    RevertResult::Foreign(outcome.reason().unwrap_or_default().into_owned())
-}
-
-/// The outcome after a revert; `None` if the earlier outcome remains.
-fn outcome(earlier: &Outcome, reverted: RevertResult, why: &str) -> Option<Outcome> {
+/// The outcome after a revert with so many additional writes; `None` if the earlier outcome remains.
+fn outcome(
+    earlier: &Outcome,
+    undone: Result<(Undo, usize), Outcome>,
+    why: &str,
+) -> Option<Outcome> {
     // The failure says more than the missing confirmation.
     let why = match earlier {
         Outcome::Failed(failure) => format!("{}; {why}", failure.message),
         _ => why.to_owned(),
     };
-    Some(match reverted {
+    let outcome = match undone {
         // A failure without any effect remains a failure.
-        RevertResult::Undone(_, 0) if earlier.is_failure() => return None,
-        RevertResult::Undone(undo, writes) => reverted_outcome(*undo, writes, why),
-        RevertResult::Failed(failure) => Outcome::Failed(Failure {
+        Ok((_, 0)) if earlier.is_failure() => return None,
+        Ok((undo, writes)) => return Some(reverted_outcome(undo, writes, why)),
+        Err(outcome) => outcome,
+    };
+    let reason = outcome.reason().unwrap_or_default();
+    let not_undone = format!("{why}, and it was not put back: {reason}");
+    Some(match (outcome, earlier) {
+        (Outcome::Failed(failure), _) => Outcome::Failed(Failure {
             message: format!("{why}, and putting it back failed: {}", failure.message),
             ..failure
         }),
-        RevertResult::Foreign(difference) => match earlier {
-            Outcome::Failed(failure) => Outcome::Failed(Failure {
-                message: format!("{why}, and it was not put back: {difference}"),
-                ..failure.clone()
-            }),
-            _ => Outcome::ForeignWriter(ForeignWrite {
-                difference: Some(format!("{why}, and it was not put back: {difference}")),
-                ..ForeignWrite::default()
-            }),
-        },
+        (_, Outcome::Failed(failure)) => Outcome::Failed(Failure {
+            message: not_undone,
+            ..failure.clone()
+        }),
+        _ => foreign_change(not_undone),
     })
 }
 
@@ -171,12 +135,9 @@ fn reverted_outcome(undo: Undo, writes: usize, mut why: String) -> Outcome {
     if !still_open.is_empty() {
         let lines: Vec<String> = still_open.iter().map(ToString::to_string).collect();
         let (open, theirs) = (lines.join(", "), foreign_differences.join("; "));
-        return Outcome::ForeignWriter(ForeignWrite {
-            difference: Some(format!(
-                "{why}, and what was opened stays open through rules of somebody else: {open} ({theirs})"
-            )),
-            ..ForeignWrite::default()
-        });
+        return foreign_change(format!(
+            "{why}, and what was opened stays open through rules of somebody else: {open} ({theirs})"
+        ));
     }
     if writes == 0 {
         why.push_str("; nothing of it was left");
@@ -192,10 +153,8 @@ fn reverted_outcome(undo: Undo, writes: usize, mut why: String) -> Outcome {
 pub(super) fn reason_irreversible(plan: &InstancePlan) -> Option<String> {
     let mut steps = Vec::new();
     let mut state = plan.before.firewall().clone();
-    let fallback = plan.fallback.clone();
-    let puts = fallback.map(|firewall| Call::Put { firewall });
-    for call in plan.calls.iter().chain(&puts) {
-        let replaced = matches!(call, Call::Put { .. });
+    for call in plan.calls.iter().chain(&plan.fallback_call()) {
+        let replaced = call.replaces();
         if replaced && let Some(reason) = dropped(&plan.before) {
             return Some(reason);
         }

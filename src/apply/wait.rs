@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{Clock, Settings};
+use super::{Clock, Settings, Tools};
 
 /// The pauses between repetitions of a request.
 pub(super) struct Backoff<'a> {
@@ -38,5 +38,12 @@ impl<'a> Backoff<'a> {
         let due = self.next.mul_f64(0.5 + fastrand::f64() / 2.0);
         self.clock.sleep(due.min(left)).await;
         self.next = self.next.saturating_mul(2).min(self.longest);
+    }
+}
+
+impl<R, W> Tools<'_, R, W> {
+    /// Pauses for at most this long from now.
+    pub(super) fn backoff(&self, timeout: Duration) -> Backoff<'_> {
+        Backoff::new(self.clock, self.settings, timeout)
     }
 }

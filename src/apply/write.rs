@@ -5,7 +5,6 @@
 use super::instance::{Worker, WriteFailure};
 use super::outcomes::{failure, plain, unrecorded};
 use super::proof::WriteEffect;
-use super::rules::describe_difference;
 use super::{Intent, Tools};
 use crate::lightsail::{Error, ErrorKind, Operation, OperationStatus, Reader, Writer};
 use crate::model::Firewall;
@@ -21,12 +20,11 @@ impl<R: Reader, W: Writer> Worker<'_, R, W> {
         from: &Firewall,
         to: &Firewall,
     ) -> Result<(), WriteFailure> {
-        let mut backoff = self.backoff(self.tools.settings.timeout);
+        let mut backoff = self.tools.backoff(self.tools.settings.timeout);
         let mut sent = 0;
         loop {
             let error = match self.send(call, from, to).await? {
                 Ok(operation) => {
-                    self.writes += 1;
                     self.step(from, to);
                     self.own_operations.accepted(&operation);
                     return self.finish(operation, call, from, to).await;
@@ -43,7 +41,6 @@ impl<R: Reader, W: Writer> Worker<'_, R, W> {
                     !backoff.is_expired()
                 }
                 _ if error.is_outcome_unknown() => {
-                    self.writes += 1;
                     self.step(from, to);
                     sent += 1;
                     self.own_operations.unclaimed(call, false);
@@ -122,7 +119,7 @@ impl<R: Reader, W: Writer> Worker<'_, R, W> {
         self.turn = None;
         let Tools {
             writer, journal, ..
-        } = self.tools;
+        } = *self.tools;
         let intent = Intent {
             instance: &self.plan.instance,
             known: &self.plan.before,
@@ -150,7 +147,7 @@ impl<R: Reader, W: Writer> Worker<'_, R, W> {
         from: &Firewall,
         to: &Firewall,
     ) -> Result<(), WriteFailure> {
-        let mut backoff = self.backoff(self.tools.settings.operation_timeout);
+        let mut backoff = self.tools.backoff(self.tools.settings.operation_timeout);
         let message = loop {
             let Operation { id, action, .. } = &operation;
             match operation.status {
@@ -189,7 +186,7 @@ impl<R: Reader, W: Writer> Worker<'_, R, W> {
             WriteEffect::NoEffect => "the rules are as they were before it".to_owned(),
             WriteEffect::Other(live) => format!(
                 "the rules are neither as before nor as planned: {}",
-                describe_difference(&live, to, self.plan.family())
+                self.difference(&live, to)
             ),
         };
         let code = operation

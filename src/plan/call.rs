@@ -50,6 +50,11 @@ impl Call {
         }
     }
 
+    /// Whether it replaces the whole firewall.
+    pub fn replaces(&self) -> bool {
+        matches!(self, Self::Put { .. })
+    }
+
     /// The short name for people: `open`, `close` or `put`.
     pub fn verb(&self) -> &'static str {
         match self {
@@ -362,6 +367,12 @@ impl InstancePlan {
     /// The family over which the browser client reaches the instance.
     pub fn family(&self) -> Family {
         self.instance.address_type.client_family()
+    }
+
+    /// The Put that may be sent if a call is rejected or the result differs.
+    pub(crate) fn fallback_call(&self) -> Option<Call> {
+        let firewall = self.fallback.clone()?;
+        Some(Call::Put { firewall })
     }
 
     /// Whether entries that cannot be read are still there after the plan was carried out.

@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::settle::READS;
 use crate::apply::Tools;
 use crate::apply::outcomes::{failed_to, plain};
-use crate::apply::wait::Backoff;
 use crate::lease::Lease;
 use crate::lightsail::{Error, ErrorKind, Reader, Writer};
 use crate::model::{Instance, InstanceId, LiveFirewall};
@@ -40,7 +39,7 @@ impl<R: Reader, W: Writer> Tools<'_, R, W> {
             Err(error) => error.to_string(),
             Ok(_) => "no read shows it".to_owned(),
         };
-        let mut backoff = self.proof_backoff();
+        let mut backoff = self.backoff(self.settings.proof_timeout);
         loop {
             let seen = self.read_instance(id).await;
             if seen.is_ok_and(|instance| instance.tags.get(&key) == Some(&value)) {
@@ -63,7 +62,7 @@ impl<R: Reader, W: Writer> Tools<'_, R, W> {
 
     /// Whether the instance has the tag of a lease; `true` where that cannot be read.
     pub(super) async fn has_tag(&self, id: &InstanceId, lease: &Lease) -> bool {
-        let mut backoff = self.proof_backoff();
+        let mut backoff = self.backoff(self.settings.proof_timeout);
         for read in 1..=READS {
             let seen = self.read_instance(id).await;
             if seen.is_ok_and(|instance| !instance.tags.contains_key(&lease.id.tag_key())) {
@@ -86,7 +85,7 @@ impl<R: Reader, W: Writer> Tools<'_, R, W> {
         id: &InstanceId,
         tags: &BTreeSet<String>,
     ) -> Result<(), Failure> {
-        let mut backoff = self.proof_backoff();
+        let mut backoff = self.backoff(self.settings.proof_timeout);
         let mut left = tags.clone();
         while !left.is_empty() {
             let sent = self.writer.untag(id, &left).await;
@@ -119,10 +118,6 @@ impl<R: Reader, W: Writer> Tools<'_, R, W> {
             }
         }
         Ok(())
-    }
-
-    fn proof_backoff(&self) -> Backoff<'_> {
-        Backoff::new(self.clock, self.settings, self.settings.proof_timeout)
     }
 }
 

@@ -165,7 +165,6 @@ pub(super) fn intent<'a>(write: usize, intent: &Intent<'a>) -> Line<'a> {
         call,
         after,
     } = intent;
-    let replaced = matches!(call, Call::Put { .. });
     Line::Intent(IntentLine {
         at: now(),
         write,
@@ -173,7 +172,7 @@ pub(super) fn intent<'a>(write: usize, intent: &Intent<'a>) -> Line<'a> {
         arn: instance.arn.as_str().into(),
         before: entries(before, known, false),
         call: Cow::Borrowed(call),
-        after: entries(after, known, replaced),
+        after: entries(after, known, call.replaces()),
     })
 }
 

@@ -50,11 +50,6 @@ impl Write {
         )
     }
 
-    /// Whether the write replaced the whole firewall.
-    pub fn replaces(&self) -> bool {
-        matches!(self.call, Call::Put { .. })
-    }
-
     /// Whether the write may have been carried out.
     pub fn may_have_happened(&self) -> bool {
         !matches!(

@@ -91,7 +91,7 @@ impl InstanceWrites {
             self.states = vec![write.before.clone()];
         }
         self.states.push(write.after.clone());
-        if write.replaces()
+        if write.call.replaces()
             && let Some(uncertain) = write.before.uncertain().first()
         {
             let (entry, doubt) = (&uncertain.entry, &uncertain.doubt);
