@@ -47,13 +47,13 @@ fn message(run: &Unconfirmed, config: &Path) -> String {
             );
         }
     };
-    let started = instant::format(receipt.header().started);
+    let started = instant::format(receipt.header.started);
     if run.is_running {
         return format!(
             "the run of {started} is not confirmed yet, and goes on: its receipt is {path}"
         );
     }
-    let names_account = receipt.writes().iter().any(|one| one.id.account.is_some());
+    let names_account = receipt.writes.iter().any(|one| one.id.account.is_some());
     let config = if names_account {
         format!(" -c {}", shell_quoted(config))
     } else {
@@ -80,7 +80,7 @@ pub(super) fn report_unfinished(folder: &Path) {
             Ok(receipt) if receipt.died_unconfirmed() => {}
             Ok(receipt) => write_status(&format!(
                 "an earlier run was cut off, or is still going on: {path} ({} writes, {} of them without a response)",
-                receipt.writes().len(),
+                receipt.writes.len(),
                 receipt.unfinished().len()
             )),
             Err(damage) => write_status(&format!("the receipt {path} cannot be read: {damage}")),

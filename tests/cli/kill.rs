@@ -142,7 +142,7 @@ fn apply_killed_while_writing_its_receipt_is_completed_by_the_next_run() {
         server.point(&mut command);
         let done = Done::of(&mut command);
         let receipt = judge(&server, &stage, &situation);
-        torn += usize::from(receipt.is_none_or(|receipt| receipt.torn().is_some()));
+        torn += usize::from(receipt.is_none_or(|receipt| receipt.torn.is_some()));
         match done.code {
             None => killed += 1,
             Some(code) => {
@@ -198,7 +198,7 @@ fn judge(server: &Server, stage: &Stage, situation: &str) -> Option<Receipt> {
         Err(ReceiptError::NoHeader) => None,
         Err(damage) => panic!("{situation}: {damage}"),
     });
-    let mut intents = receipt.iter().flat_map(Receipt::writes);
+    let mut intents = receipt.iter().flat_map(|receipt| &receipt.writes);
     for write in &journal {
         let told = intents.any(|intent| {
             (&intent.id, intent.call.action()) == (&write.instance, write.action)

@@ -132,7 +132,7 @@ pub fn unfinished_runs(folder: &Path) -> io::Result<Vec<(PathBuf, Result<Receipt
     for path in receipts(folder)? {
         match Receipt::read(&path) {
             Ok(receipt) if receipt.has_ended() => break,
-            Ok(receipt) if receipt.writes().is_empty() => {}
+            Ok(receipt) if receipt.writes.is_empty() => {}
             receipt => found.push((path, receipt)),
         }
     }
@@ -182,7 +182,7 @@ pub fn unconfirmed(folder: &Path) -> io::Result<Vec<Unconfirmed>> {
 /// Whether later runs that ended wrote to every instance that this run may have changed.
 fn is_overwritten(receipt: &Receipt, later: &[PathBuf]) -> bool {
     let ids = |receipt: &Receipt| -> BTreeSet<InstanceId> {
-        let writes = receipt.writes().iter();
+        let writes = receipt.writes.iter();
         let happened = writes.filter(|write| write.may_have_happened());
         happened.map(|write| write.id.clone()).collect()
     };

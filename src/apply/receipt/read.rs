@@ -14,13 +14,17 @@ use crate::plan::Call;
 /// The writes of a run and their results.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    file: Arc<str>,
-    header: Header,
-    writes: Vec<Write>,
+    /// The name of the file.
+    pub file: Arc<str>,
+    /// The facts about the run.
+    pub header: Header,
+    /// Every write that was about to be sent, in order.
+    pub writes: Vec<Write>,
+    /// The number of the last line if it is torn, because the run or the machine died while writing it.
+    pub torn: Option<usize>,
     done: BTreeSet<InstanceId>,
     stage: Option<ConfirmationState>,
     interrupted: Option<bool>,
-    torn: Option<usize>,
 }
 
 /// A write that was about to be sent.
@@ -100,11 +104,6 @@ impl Receipt {
             error,
         })?;
         Self::parse(&path.display().to_string(), &bytes)
-    }
-
-    /// Removes the writes to other instances.
-    pub fn retain(&mut self, keep: impl Fn(&InstanceId) -> bool) {
-        self.writes.retain(|write| keep(&write.id));
     }
 
     /// Parses the content of a file with this name.
@@ -190,29 +189,9 @@ impl Receipt {
         Ok(())
     }
 
-    /// The name of the file.
-    pub fn file(&self) -> &Arc<str> {
-        &self.file
-    }
-
-    /// The facts about the run.
-    pub fn header(&self) -> &Header {
-        &self.header
-    }
-
-    /// Every write that was about to be sent, in order.
-    pub fn writes(&self) -> &[Write] {
-        &self.writes
-    }
-
     /// Whether the run has ended, rather than died.
     pub fn has_ended(&self) -> bool {
         self.interrupted.is_some()
-    }
-
-    /// The number of the last line if it is torn, because the run or the machine died while writing it.
-    pub fn torn(&self) -> Option<usize> {
-        self.torn
     }
 
     /// The writes that may or may not have been carried out, on instances without a result.

@@ -12,7 +12,7 @@ use crate::apply::outcomes::arn_difference;
 use crate::apply::rules::{describe_difference, is_equivalent};
 use crate::model::{
     Declaration, Desired, DesiredInstance, Family, Firewall, Instance, InstanceId, Key, Live,
-    LiveFirewall, Missing, Mode, Note, Origin, Rule, Site, Sources, Strategy, instant,
+    LiveFirewall, Missing, Note, Origin, Rule, Site, Sources, Strategy, instant,
 };
 use crate::plan::undo::{Step, undo};
 use crate::plan::{Cause, CauseKind, InstancePlan, Plan, Verdict};
@@ -45,21 +45,18 @@ struct InstanceWrites {
 impl Receipt {
     /// The rollback of the run: every write that may have been carried out is undone.
     pub fn rollback(&self) -> Rollback {
-        let mut back = Rollback {
-            started: instant::format(self.header().started),
-            instances: BTreeMap::new(),
-            untouched: BTreeSet::new(),
-        };
-        for write in self.writes() {
+        let mut instances = BTreeMap::new();
+        let mut untouched = BTreeSet::new();
+        for write in &self.writes {
             if !write.may_have_happened() {
-                back.untouched.insert(write.id.clone());
+                untouched.insert(write.id.clone());
                 continue;
             }
-            let written = back.instances.entry(write.id.clone());
+            let written = instances.entry(write.id.clone());
             let written = written.or_insert_with(|| InstanceWrites {
                 arn: write.arn.clone(),
                 origin: Origin {
-                    file: Arc::clone(self.file()),
+                    file: Arc::clone(&self.file),
                     line: write.line,
                     column: 1,
                 },
@@ -70,13 +67,12 @@ impl Receipt {
             });
             written.take(write);
         }
-        let Rollback {
+        untouched.retain(|id| !instances.contains_key(id));
+        Rollback {
+            started: instant::format(self.header.started),
             instances,
             untouched,
-            ..
-        } = &mut back;
-        untouched.retain(|id| !instances.contains_key(id));
-        back
+        }
     }
 }
 
@@ -104,11 +100,8 @@ impl InstanceWrites {
     fn changed_since(&self, live: &LiveFirewall, family: Family) -> Option<String> {
         let is_left =
             |state: &LiveFirewall| is_equivalent(live, state, state.firewall(), false, family);
-        if self.states.iter().any(is_left) {
-            return None;
-        }
-        let last = self.states.last()?;
-        Some(describe_difference(live, last.firewall(), family))
+        let last = self.states.last()?.firewall();
+        (!self.states.iter().any(is_left)).then(|| describe_difference(live, last, family))
     }
 
     fn plan(
@@ -203,10 +196,9 @@ impl Rollback {
     pub fn changed_since(&self, live: &Live) -> BTreeMap<InstanceId, String> {
         let mut changed = BTreeMap::new();
         for (id, written) in &self.instances {
-            if let Some(Ok(firewall)) = live.firewalls.get(id)
-                && let Some(instance) = live.instances.get(id)
-                && let Some(difference) =
-                    written.changed_since(firewall, instance.address_type.client_family())
+            if let Ok((instance, firewall)) = live.get(id)
+                && let family = instance.address_type.client_family()
+                && let Some(difference) = written.changed_since(firewall, family)
             {
                 changed.insert(id.clone(), difference);
             }
@@ -231,12 +223,8 @@ impl Rollback {
             }
         };
         DesiredInstance {
-            mode: Mode::Authoritative,
-            strategy: Strategy::Auto,
             rules: rules.iter().map(rule).collect(),
-            absent: Vec::new(),
-            expired: Vec::new(),
-            notes: Vec::new(),
+            ..DesiredInstance::default()
         }
     }
 }

@@ -101,10 +101,10 @@ async fn receipt_records_writes_and_their_results() {
     assert!(!open.has_ended() && open.unfinished().is_empty() && open.unproved().is_empty());
     file.end(false).expect("an end");
     let receipt = Receipt::read(file.path()).expect("a receipt");
-    assert!(receipt.has_ended() && receipt.torn().is_none());
-    assert_eq!(receipt.header(), &header(None));
+    assert!(receipt.has_ended() && receipt.torn.is_none());
+    assert_eq!(receipt.header, header(None));
     let mut writes: Vec<_> = receipt
-        .writes()
+        .writes
         .iter()
         .map(|w| (w.id.name.as_str(), w.call.action(), w.may_have_happened()))
         .collect();
@@ -118,7 +118,7 @@ async fn receipt_records_writes_and_their_results() {
             ("web", "OpenInstancePublicPorts", true),
         ]
     );
-    for write in receipt.writes() {
+    for write in receipt.writes {
         assert_eq!(write.before.firewall(), &before());
         assert_eq!(write.after.firewall(), &after());
     }
@@ -165,7 +165,7 @@ async fn dead_run_is_found_until_a_later_run_has_ended() {
 
     let found = unfinished_runs(folder.path()).expect("a folder");
     let died = found[0].1.as_ref().expect("a receipt");
-    assert!(died.died_unconfirmed() && died.torn().is_some());
+    assert!(died.died_unconfirmed() && died.torn.is_some());
 
     fs::write(file.path(), &text).expect("the whole receipt");
     let found = unfinished_runs(folder.path()).expect("a folder");
@@ -283,9 +283,9 @@ fn truncated_receipt_can_be_read() {
         match Receipt::parse("r", &text[..length]) {
             Err(ReceiptError::NoHeader) => assert!(length <= first, "{length}"),
             Ok(receipt) => {
-                assert!(length > first && receipt.writes().len() <= whole.writes().len());
+                assert!(length > first && receipt.writes.len() <= whole.writes.len());
                 let at_line = text[length - 1] == b'\n';
-                assert_eq!(receipt.torn().is_none(), at_line, "{length}");
+                assert_eq!(receipt.torn.is_none(), at_line, "{length}");
                 // Only the last write can be in doubt, but for the one whose reply was lost.
                 assert!(receipt.unfinished().len() <= 3, "{length}");
                 // Nothing is called proved before its result is told.
@@ -314,7 +314,7 @@ proptest! {
         let place = place.index(text.len() - 1);
         text[place] = byte;
         if let Ok(receipt) = Receipt::parse("r", &text) {
-            prop_assert_eq!(receipt.torn(), None);
+            prop_assert_eq!(receipt.torn, None);
         }
     }
 }
@@ -373,8 +373,8 @@ fn write_is_unfinished_until_its_response_or_result() {
     };
     let begun = parse(&lines[..=intent]).expect("a receipt");
     assert_eq!(begun.unfinished().len(), 1);
-    assert_eq!(begun.unproved(), [&begun.writes()[0].id].into());
-    assert!(!begun.writes()[0].is_answered());
+    assert_eq!(begun.unproved(), [&begun.writes[0].id].into());
+    assert!(!begun.writes[0].is_answered());
     for (status, answered) in [
         ("accepted", true),
         ("refused", true),
@@ -385,7 +385,7 @@ fn write_is_unfinished_until_its_response_or_result() {
         let mut lines = lines[..=intent].to_vec();
         lines.push(&outcome);
         let receipt = parse(&lines).expect("a receipt");
-        assert_eq!(receipt.writes()[0].is_answered(), answered, "{status}");
+        assert_eq!(receipt.writes[0].is_answered(), answered, "{status}");
         assert_eq!(receipt.unfinished().is_empty(), answered, "{status}");
         // There is one answer to a call.
         lines.push(&outcome);
@@ -398,13 +398,13 @@ fn write_is_unfinished_until_its_response_or_result() {
         let last = lines.pop().expect("a line");
         lines.push(&last[..20]);
         let torn = parse(&lines).expect("a receipt");
-        assert_eq!(torn.torn(), Some(lines.len()), "{status}");
+        assert_eq!(torn.torn, Some(lines.len()), "{status}");
     }
     // A confirmation that is no way back leaves what was proved.
     let mut receipt = parse(&lines).expect("a receipt");
     assert!(receipt.unproved().is_empty() && receipt.unfinished().is_empty());
-    receipt.retain(|id| id.name == "db");
-    assert_eq!(receipt.writes().len(), 1);
+    receipt.writes.retain(|write| write.id.name == "db");
+    assert_eq!(receipt.writes.len(), 1);
 }
 
 /// Files that are no receipts, damage where nothing had to be confirmed, and folders that cannot be listed.

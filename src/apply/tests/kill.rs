@@ -99,7 +99,7 @@ fn judge(
     for plan in plans {
         let id = &plan.instance.id;
         let (sent, rules) = service.host(&id.name, |h| (h.writes.len(), h.rules.clone()));
-        let told = receipt.writes().iter().filter(|write| write.id == *id);
+        let told = receipt.writes.iter().filter(|write| write.id == *id);
         let told: Vec<_> = told.collect();
         assert!(
             (sent..=sent + 1).contains(&told.len()),
@@ -120,7 +120,7 @@ fn judge(
             assert_eq!(first.before.firewall(), &before(), "{situation}");
         }
     }
-    assert!(!receipt.has_ended() && receipt.torn().is_none());
+    assert!(!receipt.has_ended() && receipt.torn.is_none());
     assert_eq!(receipt.died_unconfirmed(), sent_at_all, "{situation}");
 }
 

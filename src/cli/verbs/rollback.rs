@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::Args;
 use time::OffsetDateTime;
 
-use crate::apply::receipt::{self, Receipt, ReceiptError};
+use crate::apply::receipt::{self, Receipt, ReceiptError, Write};
 use crate::cli::args::{ConnectionArgs, ConsentArgs, FleetArgs, OutArgs, StrategyArgs};
 use crate::cli::connection::{AccessMode, Connection};
 use crate::cli::error::{CommandError, RunError, problems};
@@ -117,7 +117,7 @@ fn narrow(
         CommandError::failed(format!("`--{flag} {name}` names nothing in the receipt"))
             .with_code(Code::NotFound)
     };
-    let ids = || receipt.writes().iter().map(|write| &write.id);
+    let ids = || receipt.writes.iter().map(|write| &write.id);
     for region in &connection.region {
         if !ids().any(|id| id.region == *region) {
             return Err(no_match("region", region));
@@ -136,14 +136,14 @@ fn narrow(
         }
         patterns.push(pattern);
     }
-    let had_writes = !receipt.writes().is_empty();
-    receipt.retain(|id| {
+    let had_writes = !receipt.writes.is_empty();
+    receipt.writes.retain(|Write { id, .. }| {
         let named = |account: &String| connection.account.contains(account);
         (connection.region.is_empty() || connection.region.contains(&id.region))
             && (connection.account.is_empty() || id.account.as_ref().is_some_and(named))
             && session::selects_any(&patterns, id)
     });
-    if had_writes && receipt.writes().is_empty() {
+    if had_writes && receipt.writes.is_empty() {
         let message =
             "nothing in the receipt is what `--target`, `--region` and `--account` name together";
         return Err(CommandError::failed(message).with_code(Code::NotFound));

@@ -314,13 +314,13 @@ pub(super) fn every_write_has_an_intent(act: &RunRecord) -> Result<(), Broken> {
     let Some(receipt) = &act.receipt else {
         return Ok(());
     };
-    let same = receipt.writes().len() == act.intents.len()
-        && receipt.writes().iter().all(|write| {
+    let same = receipt.writes.len() == act.intents.len()
+        && receipt.writes.iter().all(|write| {
             told.next().is_some_and(|told| {
                 (&told.id, told.call.action()) == (&write.id, write.call.action())
             })
         });
-    if same && receipt.has_ended() && receipt.torn().is_none() {
+    if same && receipt.has_ended() && receipt.torn.is_none() {
         return Ok(());
     }
     Err(format!("{NAME}: the receipt is not the run: {receipt:?}"))
