@@ -48,12 +48,12 @@ impl Access {
 
     /// The access that a rule with these sources gives on an instance that the browser client reaches over this family.
     pub fn of(sources: &Sources, family: Family) -> Self {
-        Self::from(sources).with_client(family)
+        Self::from(sources).with_client(Some(family))
     }
 
     /// Adds the browser client if its whole family is in the set.
-    pub(super) fn with_client(mut self, family: Family) -> Self {
-        if self.covers(family) {
+    pub(super) fn with_client(mut self, family: Option<Family>) -> Self {
+        if family.is_some_and(|family| self.covers(family)) {
             self.aliases.insert(LIGHTSAIL_CONNECT.to_owned());
         }
         self

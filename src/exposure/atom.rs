@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::Access;
-use crate::model::{Protocol, Sources};
+use crate::model::{Key, Protocol, Sources};
 
 /// A kind of packet. Every packet belongs to exactly one atom.
 #[derive(
@@ -95,4 +95,34 @@ pub struct Exposed {
     /// The sources that reach them; never empty.
     #[serde(flatten)]
     pub sources: Sources,
+}
+
+/// The cells that a key opens, as atom, first cell and last cell.
+pub(crate) fn cells_of(key: Key) -> Vec<(Atom, u16, u16)> {
+    let Some(atom) = Atom::of(key.protocol()) else {
+        return Atom::ALL.map(|atom| (atom, 0, atom.last_cell())).into();
+    };
+    if !key.protocol().is_icmp() {
+        // A valid key has ports within 0-65535.
+        let ports = u16::try_from(key.from())
+            .ok()
+            .zip(u16::try_from(key.to()).ok());
+        return ports
+            .map(|(from, to)| (atom, from, to))
+            .into_iter()
+            .collect();
+    }
+    let cell = |kind: u8, code: u8| u16::from_be_bytes([kind, code]);
+    // A number outside 0-255 is -1, which means any.
+    match (u8::try_from(key.from()).ok(), u8::try_from(key.to()).ok()) {
+        (None, None) => vec![(atom, 0, u16::MAX)],
+        (Some(kind), None) => vec![(atom, cell(kind, 0), cell(kind, u8::MAX))],
+        (Some(kind), Some(code)) => vec![(atom, cell(kind, code), cell(kind, code))],
+        (None, Some(code)) => {
+            let kinds = 0..=u8::MAX;
+            kinds
+                .map(|kind| (atom, cell(kind, code), cell(kind, code)))
+                .collect()
+        }
+    }
 }

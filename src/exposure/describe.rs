@@ -6,8 +6,8 @@
 
 use std::fmt;
 
-use super::{Access, Atom, CellRun, Effective, Exposed};
-use crate::model::Sources;
+use super::{Access, Atom, CellRun, Effective, Exposed, cells_of};
+use crate::model::{Key, Sources};
 
 mod cells;
 mod sources;
@@ -59,7 +59,7 @@ pub(crate) fn lines(boxes: &[Exposed]) -> Vec<Line> {
         lines.push(Line {
             what: "all protocols".to_owned(),
             sources: common.to_exact_sources(),
-            cells: Atom::ALL.map(|atom| (atom, 0, atom.last_cell())).into(),
+            cells: cells_of(Key::ALL),
         });
     }
     for atom in Atom::ALL {

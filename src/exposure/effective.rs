@@ -4,10 +4,10 @@
 //! of the browser client contains the client, whether it is named or not. Set operations work point by point, so a difference
 //! may be everyone but the browser client. Does not judge access, and does not know doubtful entries.
 
-use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::atom::cells_of;
 use super::sweep::{self, Stretch};
 use super::{Access, Atom, CellRun, Exposed};
 use crate::model::{AddressType, Family, Firewall, Key, Sources};
@@ -34,51 +34,51 @@ impl Effective {
         rules: impl IntoIterator<Item = (&'a Key, &'a Sources)>,
         family: Family,
     ) -> Self {
-        let mut sweep = Sweep::new(Some(family));
-        for (key, sources) in rules {
-            sweep.add_rule(*key, sources);
-        }
-        sweep.finish()
+        let rules = rules.into_iter();
+        let rules = rules.map(|(key, sources)| (cells_of(*key), sources));
+        Self::of_cells(rules, Some(family))
     }
 
     /// The exact access of boxes, with the browser client only where it is named. Boxes may overlap. Cells that do not exist in the
     /// atom are ignored.
     pub fn of_boxes(boxes: &[Exposed]) -> Self {
-        let mut sweep = Sweep::new(None);
-        for Exposed {
-            atom,
-            from,
-            to,
-            sources,
-        } in boxes
-        {
-            let to = (*to).min(atom.last_cell());
-            if *from <= to {
-                let access = sweep.access(sources);
-                sweep.stretches[*atom as usize].push(Stretch {
-                    from: *from,
-                    to,
-                    access,
-                });
+        let boxes = boxes.iter().map(|exposed| {
+            let last = exposed.to.min(exposed.atom.last_cell());
+            (vec![(exposed.atom, exposed.from, last)], &exposed.sources)
+        });
+        Self::of_cells(boxes, None)
+    }
+
+    /// The access of these sources to these cells. If `client` is given, sources that cover this whole family also let in the browser
+    /// client.
+    fn of_cells<'a>(
+        rules: impl Iterator<Item = (Vec<(Atom, u16, u16)>, &'a Sources)>,
+        client: Option<Family>,
+    ) -> Self {
+        let mut stretches: [Vec<Stretch>; 5] = Default::default();
+        let mut accesses = Vec::new();
+        for (cells, sources) in rules {
+            let access = accesses.len();
+            for (atom, from, to) in cells.into_iter().filter(|(_, from, to)| from <= to) {
+                stretches[atom as usize].push(Stretch { from, to, access });
             }
+            accesses.push(Arc::new(Access::from(sources).with_client(client)));
         }
-        sweep.finish()
+        Self {
+            atoms: stretches.map(|stretches| sweep::runs(stretches, &accesses, client).into()),
+        }
     }
 
     /// The same access on every cell of every atom, as an `all` rule gives it.
     pub fn everywhere(access: &Access) -> Self {
-        if access.is_empty() {
-            return Self::default();
-        }
         let access = Arc::new(access.clone());
+        let of_atom = |atom: Atom| {
+            let mut runs = Vec::new();
+            sweep::push(&mut runs, 0, atom.last_cell(), &access);
+            Arc::from(runs)
+        };
         Self {
-            atoms: Atom::ALL.map(|atom| {
-                Arc::from([CellRun {
-                    from: 0,
-                    to: atom.last_cell(),
-                    access: Arc::clone(&access),
-                }])
-            }),
+            atoms: Atom::ALL.map(of_atom),
         }
     }
 
@@ -172,7 +172,7 @@ impl Effective {
     /// The access of the rules of both together: the union, and the browser client where both together cover its family.
     pub fn joined(&self, other: &Self, family: Family) -> Self {
         self.union(other)
-            .map(|access| access.clone().with_client(family))
+            .map(|access| access.clone().with_client(Some(family)))
     }
 
     /// The packets that both let in.
@@ -186,20 +186,14 @@ impl Effective {
 
     /// The packets that this lets in and `other` does not.
     pub fn difference(&self, other: &Self) -> Self {
+        if other.is_empty() {
+            return self.clone();
+        }
         self.overlay(other, |a, b| match (a, b) {
             (Some(a), Some(b)) if a == b => None,
             (Some(a), Some(b)) => Some(Arc::new(a.difference(b))),
             (a, _) => a.cloned(),
         })
-    }
-
-    /// Like [`Effective::difference`], without a copy if `other` is empty.
-    pub fn without(&self, other: &Self) -> Cow<'_, Self> {
-        if other.is_empty() {
-            Cow::Borrowed(self)
-        } else {
-            Cow::Owned(self.difference(other))
-        }
     }
 
     /// This access, restricted to the cells that are open to anybody in `cells`.
@@ -217,77 +211,6 @@ impl Effective {
                 .map(|atom| sweep::overlay(self.runs(atom), other.runs(atom), &combine).into()),
         }
     }
-}
-
-/// Collects the rules of a firewall by atom.
-struct Sweep {
-    /// The family whose whole contains the browser client; `None` if only its alias does.
-    client: Option<Family>,
-    stretches: [Vec<Stretch>; 5],
-    accesses: Vec<Arc<Access>>,
-}
-
-impl Sweep {
-    fn new(client: Option<Family>) -> Self {
-        Self {
-            client,
-            stretches: Default::default(),
-            accesses: Vec::new(),
-        }
-    }
-
-    fn access(&mut self, sources: &Sources) -> usize {
-        self.accesses.push(Arc::new(match self.client {
-            Some(family) => Access::of(sources, family),
-            None => Access::from(sources),
-        }));
-        self.accesses.len() - 1
-    }
-
-    fn add_rule(&mut self, key: Key, sources: &Sources) {
-        let access = self.access(sources);
-        let mut open = |atom: Atom, from: u16, to: u16| {
-            self.stretches[atom as usize].push(Stretch { from, to, access });
-        };
-        let Some(atom) = Atom::of(key.protocol()) else {
-            for atom in Atom::ALL {
-                open(atom, 0, atom.last_cell());
-            }
-            return;
-        };
-        if !key.protocol().is_icmp() {
-            // A valid key has ports within 0-65535.
-            if let (Ok(from), Ok(to)) = (u16::try_from(key.from()), u16::try_from(key.to())) {
-                open(atom, from, to);
-            }
-            return;
-        }
-        // A number outside 0-255 is -1, which means any.
-        match (u8::try_from(key.from()).ok(), u8::try_from(key.to()).ok()) {
-            (None, None) => open(atom, 0, u16::MAX),
-            (Some(kind), None) => open(atom, cell(kind, 0), cell(kind, u8::MAX)),
-            (Some(kind), Some(code)) => open(atom, cell(kind, code), cell(kind, code)),
-            (None, Some(code)) => {
-                (0..=u8::MAX).for_each(|kind| open(atom, cell(kind, code), cell(kind, code)));
-            }
-        }
-    }
-
-    fn finish(self) -> Effective {
-        let Self {
-            client,
-            stretches,
-            accesses,
-        } = self;
-        Effective {
-            atoms: stretches.map(|stretches| sweep::runs(stretches, &accesses, client).into()),
-        }
-    }
-}
-
-/// The cell of an ICMP type and code.
-fn cell(kind: u8, code: u8) -> u16 {
-    u16::from_be_bytes([kind, code])
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ mod spelling;
 mod sweep;
 
 pub use access::Access;
+pub(crate) use atom::cells_of;
 pub use atom::{Atom, CellRun, Exposed};
 pub(crate) use compare::{
     Compared, ComparedDocument, ComparisonSubject, DocumentFirewall, RuleRef,

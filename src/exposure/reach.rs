@@ -102,11 +102,7 @@ impl Reach {
 
     /// The access that is possible and not certain.
     pub fn doubt(&self) -> Effective {
-        if self.certain == self.possible {
-            Effective::default()
-        } else {
-            self.possible.difference(&self.certain)
-        }
+        self.possible.difference(&self.certain)
     }
 }
 

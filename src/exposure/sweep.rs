@@ -73,11 +73,7 @@ pub(super) fn runs(
                     push(&mut runs, from, to, union);
                 } else {
                     let parts = several.iter().map(|access| &*accesses[*access]);
-                    let union = Access::union_of(parts);
-                    let union = Arc::new(match client {
-                        Some(family) => union.with_client(family),
-                        None => union,
-                    });
+                    let union = Arc::new(Access::union_of(parts).with_client(client));
                     push(&mut runs, from, to, &union);
                     unions.insert(active.clone(), union);
                 }

@@ -228,9 +228,10 @@ fn cut_out(
     without: &Effective,
     family: Family,
 ) -> Option<Vec<(Key, Sources)>> {
-    let (atom, cells) = cells_of(key)?;
+    // Nothing can be cut out of `all`, which opens every atom.
+    Atom::of(key.protocol())?;
     let mut rest: Vec<((u16, u16), Sources)> = Vec::new();
-    for (first, last) in cells {
+    for (atom, first, last) in exposure::cells_of(key) {
         // The first remaining cell; `None` after the last cell of the atom.
         let mut next = Some(first);
         for run in without.runs(atom) {
@@ -272,15 +273,6 @@ fn cut_out(
     // Some access cannot be excluded by networks, such as only the browser client from everyone.
     let result = Effective::of(&rest.iter().cloned().collect(), family);
     result.intersection(without).is_empty().then_some(rest)
-}
-
-/// The atom and the cells of a key; `None` for `all`, which opens every atom.
-fn cells_of(key: Key) -> Option<(Atom, Vec<(u16, u16)>)> {
-    let atom = Atom::of(key.protocol())?;
-    let everyone = [(key, Sources::anywhere())].into_iter().collect();
-    let runs = Effective::of(&everyone, Family::default());
-    let cells = runs.runs(atom).iter().map(|run| (run.from, run.to));
-    Some((atom, cells.collect()))
 }
 
 /// The fewest keys of a protocol that open exactly these cells.

@@ -268,7 +268,7 @@ impl<'a> CheckTarget<'a> {
             access_of_waivers(waivers.clone(), family).difference(&comparison.undeclared.before);
         let waivers: Vec<&'a Waiver> = waivers.filter(|waiver| waiver.in_force).collect();
         let waived = waived_access(self.rules, &waivers, family);
-        let waived = waived.without(&comparison.undeclared.after);
+        let waived = waived.difference(&comparison.undeclared.after);
         for (demand, compiled) in demands {
             let is_required = compiled.is_required();
             let violating = compiled.violating(if is_required {
@@ -288,7 +288,7 @@ impl<'a> CheckTarget<'a> {
             } else {
                 waiver_use.mark_used(&policy.id, &waivers, &violating, family);
                 let without = |access: &Effective, waived: &Effective| {
-                    compiled.violating(&access.without(waived))
+                    compiled.violating(&access.difference(waived))
                 };
                 Breach {
                     possible: without(&comparison.after.possible, &waived),

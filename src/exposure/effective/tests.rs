@@ -262,7 +262,8 @@ fn obeys_the_laws(a: &Firewall, b: &Firewall, family: Family) -> Result<(), Test
         .map(|(key, sources)| (*key, sources.clone()))
         .collect();
     // Together they may cover the whole family of the browser client, which neither does alone.
-    let closed = |effective: &Effective| effective.map(|access| access.clone().with_client(family));
+    let closed =
+        |effective: &Effective| effective.map(|access| access.clone().with_client(Some(family)));
     prop_assert_eq!(&x.joined(&y, family), &Effective::of(&joined, family));
     prop_assert_eq!(&closed(&x), &x);
     prop_assert_eq!(&closed(&both), &both);

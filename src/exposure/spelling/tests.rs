@@ -20,7 +20,7 @@ fn obeys_the_laws(a: &Sources, b: &Sources, family: Family) -> Result<(), TestCa
     let open = uncovered(a, b, family);
     prop_assert!(a.names_all_of(&open));
     prop_assert_eq!(open.is_empty(), y.is_superset(&x));
-    let with_y = |access: &Access| access.union(&y).with_client(family);
+    let with_y = |access: &Access| access.union(&y).with_client(Some(family));
     prop_assert_eq!(with_y(&Access::from(&open)), with_y(&x));
     for net in open.ipv6() {
         prop_assert!(
