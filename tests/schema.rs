@@ -17,7 +17,7 @@ use portward::plan::{self, GuardName, Options, Override};
 use portward::render::schema;
 use serde_json::{Value, json};
 use stage::{Stage, fleet, instance, rule};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 fn validator(schema: &str) -> Validator {
     let schema = serde_json::from_str(schema).expect("JSON");
@@ -152,8 +152,15 @@ fn plan_files_match_their_schema() {
         as_of: Some(now),
         leases: true,
     };
-    let until = file::valid_until(desired.next_expiry(), now, file::VALID_FOR);
-    let file = PlanFile::new(plan, scope, desired.guard.clone(), fingerprint, now, until);
+    let file = PlanFile {
+        tool: file::TOOL.to_owned(),
+        made_at: now,
+        valid_until: file::valid_until(desired.next_expiry(), now, Duration::hours(24)),
+        config: fingerprint,
+        scope,
+        guard: desired.guard.clone(),
+        plan,
+    };
     let document = check(schema::PLAN, &file::write(&file));
     for member in [
         "instances",

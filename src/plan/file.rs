@@ -31,8 +31,8 @@ pub const FORMAT: &str = "portward.plan";
 /// The version of the format that this program writes and reads.
 pub const VERSION: u32 = 1;
 
-/// How long a plan is valid by default: a working day and the following night.
-pub const VALID_FOR: Duration = Duration::hours(24);
+/// The name and version of this program.
+pub const TOOL: &str = concat!("portward ", env!("CARGO_PKG_VERSION"));
 
 /// A plan with the facts that it was made from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,26 +92,6 @@ pub struct Scope {
 }
 
 impl PlanFile {
-    /// A plan made by this program.
-    pub fn new(
-        plan: Plan,
-        scope: Scope,
-        guard: Guard,
-        config: Fingerprint,
-        made_at: OffsetDateTime,
-        valid_until: OffsetDateTime,
-    ) -> Self {
-        Self {
-            tool: concat!("portward ", env!("CARGO_PKG_VERSION")).to_owned(),
-            made_at,
-            valid_until,
-            config,
-            scope,
-            guard,
-            plan,
-        }
-    }
-
     /// The digest of this plan.
     pub fn digest(&self) -> Fingerprint {
         Fingerprint::of(json(serde_json::to_string(&document(self, None))))

@@ -3,8 +3,7 @@
 //! **Owns** the choice between two ways: safe calls for single keys, which keep the changes of other writers, or one Put of
 //! the target. **Does not** know which rules change, or why.
 
-use super::InstancePlan;
-use super::Verdict;
+use super::{InstancePlan, Verdict};
 use crate::exposure::Diff;
 use crate::model::{Firewall, Instance, LiveFirewall, Mode, Strategy, Uncertain};
 

@@ -26,9 +26,6 @@ pub(crate) const FORMAT: &str = "portward.report";
 /// The version of the shape.
 pub(crate) const VERSION: u32 = 1;
 
-/// The program that makes it.
-pub(super) const TOOL: &str = concat!("portward ", env!("CARGO_PKG_VERSION"));
-
 /// Everything a run has to say.
 #[derive(Clone, Debug, Default)]
 pub struct Run<'a> {

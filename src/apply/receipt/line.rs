@@ -11,6 +11,7 @@ use super::entries;
 use crate::apply::{Intent, Stage};
 use crate::lightsail::{Error, ErrorKind, Operation};
 use crate::model::{InstanceId, PortState, instant};
+use crate::plan::file::TOOL;
 use crate::plan::{Call, Ending, InstanceResult};
 
 /// A line.
@@ -67,7 +68,7 @@ impl Header {
         Self {
             format: super::FORMAT.to_owned(),
             version: super::VERSION,
-            tool: concat!("portward ", env!("CARGO_PKG_VERSION")).to_owned(),
+            tool: TOOL.to_owned(),
             started,
             pid: std::process::id(),
             plan_digest: None,

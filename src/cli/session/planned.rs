@@ -139,13 +139,14 @@ impl Planned {
         }
         let valid_for = time::Duration::try_from(valid_for).unwrap_or(time::Duration::MAX);
         let valid_until = file::valid_until(inputs.changes_at, inputs.made_at, valid_for);
-        Ok(PlanFile::new(
-            self.plan.clone(),
-            inputs.scope.clone(),
-            inputs.guard.clone(),
-            inputs.config,
-            inputs.made_at,
+        Ok(PlanFile {
+            tool: file::TOOL.to_owned(),
+            made_at: inputs.made_at,
             valid_until,
-        ))
+            config: inputs.config,
+            scope: inputs.scope.clone(),
+            guard: inputs.guard.clone(),
+            plan: self.plan.clone(),
+        })
     }
 }

@@ -21,14 +21,15 @@ fn now() -> OffsetDateTime {
 }
 
 fn file_of(plan: Plan) -> PlanFile {
-    PlanFile::new(
+    PlanFile {
+        tool: TOOL.to_owned(),
+        made_at: now(),
+        valid_until: now() + Duration::hours(24),
+        config: Fingerprint::of("version = 1"),
+        scope: Scope::default(),
+        guard: Guard::default(),
         plan,
-        Scope::default(),
-        Guard::default(),
-        Fingerprint::of("version = 1"),
-        now(),
-        now() + VALID_FOR,
-    )
+    }
 }
 
 /// A file in which every member has a value.

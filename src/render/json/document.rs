@@ -9,10 +9,11 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FORMAT, Problem, Run, TOOL, VERSION};
+use super::{FORMAT, Problem, Run, VERSION};
 use crate::model::{
     Calls, Fingerprint, InstanceId, Missing, Note, Shard, Site, Undeclared, Unreadable, pairs,
 };
+use crate::plan::file::TOOL;
 use crate::plan::{Ending, InstancePlan, InstanceResult, Override, Verdict};
 use crate::policy::{Refusal, Violation};
 use crate::render::cost::Cost;
