@@ -1,9 +1,9 @@
 //! The file of a receipt during a run, and the folder of receipts.
 //!
-//! **Owns** names, permissions and durability. After a line that could not be written completely, it writes no other, so that only
+//! **Owns** the moment of creation, names, permissions and durability. After a line that could not be written completely, it writes no other, so that only
 //! the last line can be torn. **Does not** know what lines mean.
 
-use std::cell::RefCell;
+use std::cell::{Cell, OnceCell};
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -19,18 +19,21 @@ use crate::lightsail::{Error, Operation};
 use crate::model::InstanceId;
 use crate::plan::InstanceResult;
 
-/// A receipt that is being written.
+/// A receipt that is being written, or will be.
 #[derive(Debug)]
 pub struct ReceiptFile {
-    path: PathBuf,
-    state: RefCell<FileState>,
+    folder: PathBuf,
+    header: Header,
+    file: OnceCell<OpenFile>,
 }
 
 #[derive(Debug)]
-struct FileState {
+struct OpenFile {
+    path: PathBuf,
     file: File,
-    intents: usize,
-    trouble: Option<String>,
+    intents: Cell<usize>,
+    /// Why a line could not be written.
+    trouble: OnceCell<String>,
 }
 
 impl ReceiptFile {
@@ -40,27 +43,23 @@ impl ReceiptFile {
     /// # Errors
     /// The folder or the file cannot be created or written.
     pub fn create(folder: &Path, header: &Header) -> io::Result<Self> {
-        make(folder)?;
-        let (path, file) = open(folder, OffsetDateTime::now_utc())?;
-        let receipt = Self {
-            path,
-            state: RefCell::new(FileState {
-                file,
-                intents: 0,
-                trouble: None,
-            }),
-        };
-        receipt.write(&Line::Header(header.clone()), true)?;
-        // Makes the name durable. Not every system can sync a folder.
-        if let Ok(folder) = File::open(folder) {
-            let _ = folder.sync_all();
-        }
+        let receipt = Self::deferred(folder, header.clone());
+        receipt.opened()?;
         Ok(receipt)
     }
 
-    /// The path of the file.
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// A receipt that is created with its first write, for a run that may have nothing to write.
+    pub fn deferred(folder: &Path, header: Header) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            header,
+            file: OnceCell::new(),
+        }
+    }
+
+    /// The path of the file, once it exists.
+    pub fn path(&self) -> Option<&Path> {
+        self.file.get().map(|file| file.path.as_path())
     }
 
     /// Writes the last line of a run that has ended. It and every line before it are durable when this returns.
@@ -68,44 +67,73 @@ impl ReceiptFile {
     /// # Errors
     /// This line or one before it could not be written.
     pub fn end(&self, interrupted: bool) -> io::Result<()> {
-        self.write(&line::end(interrupted), true)
+        let file = self.file.get();
+        file.map_or(Ok(()), |file| file.write(&line::end(interrupted), true))
     }
 
+    fn opened(&self) -> io::Result<&OpenFile> {
+        if let Some(file) = self.file.get() {
+            return Ok(file);
+        }
+        make(&self.folder)?;
+        let (path, file) = open(&self.folder, OffsetDateTime::now_utc())?;
+        let file = OpenFile {
+            path,
+            file,
+            intents: Cell::new(0),
+            trouble: OnceCell::new(),
+        };
+        file.write(&Line::Header(self.header.clone()), true)?;
+        // Makes the name durable. Not every system can sync a folder.
+        if let Ok(folder) = File::open(&self.folder) {
+            let _ = folder.sync_all();
+        }
+        Ok(self.file.get_or_init(|| file))
+    }
+
+    /// Writes a line whose absence does not stop the run.
+    fn note(&self, line: &Line<'_>) {
+        if let Some(file) = self.file.get()
+            && let Err(error) = file.write(line, false)
+        {
+            let path = file.path.display().to_string();
+            tracing::warn!(receipt = path, %error, "the receipt cannot be written any more");
+        }
+    }
+}
+
+impl OpenFile {
     fn write(&self, line: &Line<'_>, on_disk: bool) -> io::Result<()> {
-        let mut state = self.state.borrow_mut();
-        if let Some(trouble) = &state.trouble {
+        if let Some(trouble) = self.trouble.get() {
             return Err(io::Error::other(trouble.clone()));
         }
         let written = serde_json::to_vec(line)
             .map_err(io::Error::other)
             .and_then(|mut text| {
                 text.push(b'\n');
-                state.file.write_all(&text)?;
+                (&self.file).write_all(&text)?;
                 if on_disk {
-                    state.file.sync_data()?;
+                    self.file.sync_data()?;
                 }
                 Ok(())
             });
         if let Err(error) = &written {
-            state.trouble = Some(format!("`{}`: {error}", self.path.display()));
+            let trouble = format!("`{}`: {error}", self.path.display());
+            self.trouble.get_or_init(|| trouble);
         }
         written
-    }
-
-    /// Writes a line whose absence does not stop the run.
-    fn note(&self, line: &Line<'_>) {
-        if let Err(error) = self.write(line, false) {
-            let path = self.path.display().to_string();
-            tracing::warn!(receipt = path, %error, "the receipt cannot be written any more");
-        }
     }
 }
 
 impl Journal for ReceiptFile {
     fn intent(&self, intent: &Intent<'_>) -> io::Result<usize> {
-        let write = self.state.borrow().intents + 1;
-        self.write(&line::intent(write, intent), true)?;
-        self.state.borrow_mut().intents = write;
+        let file = self.opened().map_err(|error| {
+            let folder = self.folder.display();
+            io::Error::new(error.kind(), format!("`{folder}`: {error}"))
+        })?;
+        let write = file.intents.get() + 1;
+        file.write(&line::intent(write, intent), true)?;
+        file.intents.set(write);
         Ok(write)
     }
 

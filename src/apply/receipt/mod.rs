@@ -14,7 +14,6 @@
 //!
 //! Rules are spelled as in the API. `before` also contains the uncertain live entries.
 
-mod deferred;
 mod file;
 mod line;
 mod read;
@@ -22,7 +21,6 @@ mod rollback;
 #[cfg(test)]
 mod tests;
 
-pub use deferred::DeferredReceipt;
 pub use file::{ReceiptFile, Unconfirmed, is_running, unconfirmed, unfinished_runs};
 pub use line::{Header, Scope};
 pub use read::{Receipt, ReceiptError, Write};

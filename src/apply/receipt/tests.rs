@@ -82,7 +82,7 @@ fn text() -> Vec<u8> {
     let folder = tempfile::tempdir().expect("a folder");
     let (_, file) = runtime.block_on(receipt(folder.path(), Some(Confirmation::Given)));
     file.end(false).expect("an end");
-    fs::read(file.path()).expect("a receipt")
+    fs::read(file.path().expect("a file")).expect("a receipt")
 }
 
 fn id(name: &str) -> InstanceId {
@@ -97,10 +97,10 @@ fn id(name: &str) -> InstanceId {
 async fn receipt_records_writes_and_their_results() {
     let folder = tempfile::tempdir().expect("a folder");
     let (_, file) = receipt(&folder.path().join("a/b"), None).await;
-    let open = Receipt::read(file.path()).expect("a receipt");
+    let open = Receipt::read(file.path().expect("a file")).expect("a receipt");
     assert!(!open.has_ended() && open.unfinished().is_empty() && open.unproved().is_empty());
     file.end(false).expect("an end");
-    let receipt = Receipt::read(file.path()).expect("a receipt");
+    let receipt = Receipt::read(file.path().expect("a file")).expect("a receipt");
     assert!(receipt.has_ended() && receipt.torn.is_none());
     assert_eq!(receipt.header, header(None));
     let mut writes: Vec<_> = receipt
@@ -122,7 +122,7 @@ async fn receipt_records_writes_and_their_results() {
         assert_eq!(write.before.firewall(), &before());
         assert_eq!(write.after.firewall(), &after());
     }
-    let text = fs::read_to_string(file.path()).expect("a receipt");
+    let text = fs::read_to_string(file.path().expect("a file")).expect("a receipt");
     let put = text.lines().find(|line| line.contains("portInfos"));
     let put: serde_json::Value = serde_json::from_str(put.expect("a Put")).expect("JSON");
     let rule = |port: u16, cidr: &str| {
@@ -148,10 +148,13 @@ async fn receipt_is_readable_by_its_owner_only() {
         let metadata = fs::metadata(path).expect("it is there");
         metadata.permissions().mode() & 0o777
     };
-    assert_eq!((mode(&receipts), mode(file.path())), (0o700, 0o600));
+    assert_eq!(
+        (mode(&receipts), mode(file.path().expect("a file"))),
+        (0o700, 0o600)
+    );
     // Two runs within a second are two files.
     let other = ReceiptFile::create(&receipts, &header(None)).expect("a receipt");
-    assert_ne!(file.path(), other.path());
+    assert_ne!(file.path().expect("a file"), other.path().expect("a file"));
 }
 
 #[tokio::test(flavor = "current_thread")]
@@ -159,20 +162,20 @@ async fn dead_run_is_found_until_a_later_run_has_ended() {
     let folder = tempfile::tempdir().expect("a folder");
     assert!(unfinished_runs(&folder.path().join("none")).is_ok_and(|found| found.is_empty()));
     let (_, file) = receipt(folder.path(), Some(Confirmation::Given)).await;
-    let text = fs::read_to_string(file.path()).expect("a receipt");
+    let text = fs::read_to_string(file.path().expect("a file")).expect("a receipt");
     let cut = text.find(r#""confirmed""#).expect("a confirmation");
-    fs::write(file.path(), &text[..cut]).expect("a torn receipt");
+    fs::write(file.path().expect("a file"), &text[..cut]).expect("a torn receipt");
 
     let found = unfinished_runs(folder.path()).expect("a folder");
     let died = found[0].1.as_ref().expect("a receipt");
     assert!(died.died_unconfirmed() && died.torn.is_some());
 
-    fs::write(file.path(), &text).expect("the whole receipt");
+    fs::write(file.path().expect("a file"), &text).expect("the whole receipt");
     let found = unfinished_runs(folder.path()).expect("a folder");
     assert!(!found[0].1.as_ref().expect("a receipt").died_unconfirmed());
 
     // One that wrote nothing is of no interest; an ended one has named what was before it.
-    fs::write(file.path(), &text[..cut]).expect("a torn receipt");
+    fs::write(file.path().expect("a file"), &text[..cut]).expect("a torn receipt");
     let later = folder.path().join("99991231T235959Z-1.jsonl");
     let (first, _) = text.split_once('\n').expect("lines");
     fs::write(&later, format!("{first}\n")).expect("a receipt");
@@ -193,7 +196,7 @@ async fn unconfirmed_run_is_reported_until_it_is_overwritten() {
     let none = unconfirmed(&folder.path().join("none")).expect("no folder");
     assert!(none.is_empty());
     let (_, file) = receipt(folder.path(), Some(Confirmation::Given)).await;
-    let unfinished_runs = fs::read_to_string(file.path()).expect("a receipt");
+    let unfinished_runs = fs::read_to_string(file.path().expect("a file")).expect("a receipt");
     let cut = unfinished_runs
         .find(r#""confirmed""#)
         .expect("a confirmation");
@@ -203,8 +206,8 @@ async fn unconfirmed_run_is_reported_until_it_is_overwritten() {
     let ended = format!("{unfinished_runs}{end}\n");
     let of_web = ended.replace(r#""db""#, r#""another""#);
     let (_, plain) = receipt(folder.path(), None).await;
-    let without = fs::read_to_string(plain.path()).expect("a receipt");
-    fs::remove_file(plain.path()).expect("it is there");
+    let without = fs::read_to_string(plain.path().expect("a file")).expect("a receipt");
+    fs::remove_file(plain.path().expect("a file")).expect("it is there");
     let damaged = format!("{}\n{{}}\n", died.lines().next().expect("a header"));
     let later = folder.path().join("99991231T235959Z-1.jsonl");
     for (first, second, count) in [
@@ -218,14 +221,16 @@ async fn unconfirmed_run_is_reported_until_it_is_overwritten() {
         (died, Some(&*damaged), 2),
         (died, Some(died), 2),
     ] {
-        fs::write(file.path(), first).expect("a receipt");
+        fs::write(file.path().expect("a file"), first).expect("a receipt");
         match second {
             Some(text) => fs::write(&later, text).expect("a receipt"),
             None => assert!(!later.exists()),
         }
         let found = unconfirmed(folder.path()).expect("a folder");
         assert_eq!(found.len(), count, "{first}\n---\n{second:?}");
-        let earlier = found.iter().find(|found| found.path == file.path());
+        let earlier = found
+            .iter()
+            .find(|found| found.path == file.path().expect("a file"));
         assert_eq!(earlier.is_some(), count > 0);
         if let Some(earlier) = earlier {
             assert_eq!(earlier.receipt.is_err(), first == damaged);
@@ -419,7 +424,7 @@ fn other_files_in_the_folder_of_receipts_are_ignored() {
     assert!(unfinished_runs(&of("none")).expect("nothing").is_empty());
 
     let file = ReceiptFile::create(folder.path(), &header(None)).expect("a receipt");
-    let path = file.path().to_owned();
+    let path = file.path().expect("a file").to_owned();
     assert!(cfg!(not(unix)) || is_running(&path));
     drop(file);
     assert!(!is_running(&path));

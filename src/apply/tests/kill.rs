@@ -93,8 +93,8 @@ fn judge(
     alive: bool,
     situation: &str,
 ) {
-    let receipt = Receipt::read(file.path()).expect(situation);
-    let text = std::fs::read_to_string(file.path()).expect(situation);
+    let receipt = Receipt::read(file.path().expect("a file")).expect(situation);
+    let text = std::fs::read_to_string(file.path().expect("a file")).expect(situation);
     let mut sent_at_all = false;
     for plan in plans {
         let id = &plan.instance.id;

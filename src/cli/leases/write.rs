@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use super::{FleetSession, desired_instance};
 use crate::apply::leases::{LeaseEngine, NotGranted, Obstacle, Revoked, SettleError, Tag};
-use crate::apply::receipt::{DeferredReceipt, Header, Scope};
+use crate::apply::receipt::{Header, ReceiptFile, Scope};
 use crate::apply::{Settings, Stop, SystemClock, Tools, Validity};
 use crate::cli::connection::AnyReader;
 use crate::cli::error::{CommandError, RunError};
@@ -121,7 +121,7 @@ impl FleetSession {
         };
         let mut header = Header::new(OffsetDateTime::now_utc(), scope);
         header.grant = Some(description);
-        let receipt = DeferredReceipt::new(receipts, header);
+        let receipt = ReceiptFile::deferred(receipts, header);
         let settings = Settings::default();
         let validity = Validity {
             ahead: self.ahead,

@@ -299,7 +299,7 @@ impl<'a> Notebook<'a> {
     fn receipt(&self) -> Option<Receipt> {
         let (file, _) = self.file.as_ref()?;
         file.end(false).expect("room on the disk");
-        Some(Receipt::read(file.path()).expect("a receipt that was just written"))
+        Some(Receipt::read(file.path().expect("a file")).expect("a receipt that was just written"))
     }
 }
 

@@ -26,7 +26,9 @@ async fn rollback_is_an_ordinary_plan() {
         let reverted = confirmation.is_some();
         let folder = tempfile::tempdir().expect("a folder");
         let (service, file) = receipt(folder.path(), confirmation).await;
-        let back = Receipt::read(file.path()).expect("a receipt").rollback();
+        let back = Receipt::read(file.path().expect("a file"))
+            .expect("a receipt")
+            .rollback();
         assert_eq!(back.sites(), [Site::of_region("eu-central-1")].into());
         let mut live = live(&service);
         let plan = way_back(&back, &live);
@@ -68,7 +70,7 @@ async fn rollback_is_an_ordinary_plan() {
 async fn rollback_undoes_possible_writes_and_reports_later_changes() {
     let folder = tempfile::tempdir().expect("a folder");
     let (service, file) = receipt(folder.path(), None).await;
-    let text = fs::read_to_string(file.path()).expect("a receipt");
+    let text = fs::read_to_string(file.path().expect("a file")).expect("a receipt");
     let lines = |keep: &dyn Fn(&str) -> bool| -> String {
         let lines = text.lines().filter(|line| keep(line));
         lines.flat_map(|line| [line, "\n"]).collect()
@@ -156,7 +158,9 @@ fn rollback_is_refused_for_rules_that_cannot_be_written_again() {
 async fn rollback_reports_unread_instances() {
     let folder = tempfile::tempdir().expect("a folder");
     let (service, file) = receipt(folder.path(), None).await;
-    let back = Receipt::read(file.path()).expect("a receipt").rollback();
+    let back = Receipt::read(file.path().expect("a file"))
+        .expect("a receipt")
+        .rollback();
     let unreadable = crate::model::Unreadable::new("throttled");
     let mut live = live(&service);
     live.firewalls.insert(id("web"), Err(unreadable.clone()));

@@ -81,12 +81,12 @@ pub(super) async fn execute(
     let (report, signal) = signals.run_gracefully(&stop, probe::kill, work).await;
     let interrupted = report.interrupted || stop.is_set();
     let ended = receipt.end(interrupted);
+    let path = receipt.path().unwrap_or(&args.receipts.receipts).display();
     if let Err(error) = &ended {
-        let path = receipt.path().display();
         let message = format!("the receipt `{path}` is not complete: {error}");
         write_error(Code::File, &message, None);
     }
-    write_status(&format!("receipt: {}", receipt.path().display()));
+    write_status(&format!("receipt: {path}"));
     Ok(Executed {
         report,
         signal: signal.map(Signal::exit),
