@@ -6,14 +6,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream;
-
 use super::revert::{reason_irreversible, revert};
-use super::{Stage, Stop, Tools, Validity};
+use super::{Stage, Stop, Tools, Validity, at_once};
 use crate::lightsail::{Reader, Writer};
 use crate::model::InstanceId;
-use crate::plan::{InstancePlan, Plan, Report};
+use crate::plan::{InstancePlan, InstanceResult, Plan, Report};
 
 /// The answer to the request for confirmation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,22 +83,10 @@ async fn revert_all<R: Reader, W: Writer>(
         .iter()
         .map(|instance| (&instance.instance.id, instance))
         .collect();
-    let work = report
-        .results
-        .iter()
-        .enumerate()
-        .filter_map(|(place, result)| {
-            let instance = by_id.get(&result.id).filter(|_| !result.steps.is_empty())?;
-            Some((place, *instance, result))
-        });
-    let work = stream::iter(work)
-        .map(async |(place, instance, result)| (place, revert(instance, result, tools, why).await));
-    let back: Vec<_> = work
-        .buffer_unordered(tools.settings.concurrency.max(1))
-        .collect()
-        .await;
-    for (place, result) in back {
-        report.results[place] = result;
-    }
+    let work = async |result: InstanceResult| match by_id.get(&result.id) {
+        Some(instance) if !result.steps.is_empty() => revert(instance, &result, tools, why).await,
+        _ => result,
+    };
+    report.results = at_once(report.results, tools.settings, work).await;
     report
 }

@@ -137,23 +137,25 @@ pub struct Tools<'a, R, W> {
 /// Carries out a plan. The report has a result for each instance with calls, in the order of the plan.
 pub async fn run<R: Reader, W: Writer>(plan: &Plan, tools: &Tools<'_, R, W>) -> Report {
     let failure_limit = FailureLimit::new(tools.stop, tools.settings.max_failures);
-    let work = plan
-        .instances
-        .iter()
-        .filter(|instance| !instance.calls.is_empty())
-        .enumerate();
-    let work = stream::iter(work).map(async |(place, instance)| {
-        let worker = Worker::new(instance, tools, &failure_limit);
-        (place, worker.run().await)
-    });
-    let mut results: Vec<_> = work
-        .buffer_unordered(tools.settings.concurrency.max(1))
-        .collect()
-        .await;
-    results.sort_by_key(|(place, _)| *place);
-    let results = results.into_iter().map(|(_, result)| result).collect();
+    let instances = plan.instances.iter();
+    let planned = instances.filter(|instance| !instance.calls.is_empty());
+    let work = async |instance| Worker::new(instance, tools, &failure_limit).run().await;
     Report {
-        results,
+        results: at_once(planned, tools.settings, work).await,
         interrupted: tools.stop.is_set(),
     }
+}
+
+/// Works on several items at once. The results are in the order of the items.
+async fn at_once<T, U>(
+    items: impl IntoIterator<Item = T>,
+    settings: &Settings,
+    work: impl AsyncFn(T) -> U,
+) -> Vec<U> {
+    let items = stream::iter(items.into_iter().enumerate());
+    let work = items.map(async |(place, item)| (place, work(item).await));
+    let work = work.buffer_unordered(settings.concurrency.max(1));
+    let mut results: Vec<(usize, U)> = work.collect().await;
+    results.sort_by_key(|(place, _)| *place);
+    results.into_iter().map(|(_, result)| result).collect()
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::RangeSet;
 use crate::model::{
@@ -179,16 +179,21 @@ impl Access {
     /// The fewest networks, and every alias of the set.
     pub(super) fn to_exact_sources(&self) -> Sources {
         let Self { v4, v6, aliases } = self;
-        let mut sources: Sources = v4
-            .networks()
-            .map(IpNet::V4)
-            .chain(v6.networks().map(IpNet::V6))
-            .collect();
-        for alias in aliases {
-            sources.insert_alias(alias);
-        }
-        sources
+        sources_of(v4.networks(), v6.networks(), aliases)
     }
+}
+
+/// These networks and aliases.
+pub(super) fn sources_of<'a>(
+    ipv4: impl Iterator<Item = Ipv4Net>,
+    ipv6: impl Iterator<Item = Ipv6Net>,
+    aliases: impl IntoIterator<Item = &'a String>,
+) -> Sources {
+    let mut sources: Sources = ipv4.map(IpNet::V4).chain(ipv6.map(IpNet::V6)).collect();
+    for alias in aliases {
+        sources.insert_alias(alias);
+    }
+    sources
 }
 
 /// Contains the browser client only if `sources` name it.

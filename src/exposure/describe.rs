@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::{Access, Atom, CellRun, Effective, Exposed, cells_of};
+use super::{Access, Atom, Effective, Exposed, cells_of};
 use crate::model::{Key, Sources};
 
 mod cells;
@@ -28,13 +28,8 @@ pub struct Line {
 impl Line {
     /// The exact access that the line describes.
     pub fn effective(&self) -> Effective {
-        let exposed = |(atom, from, to): &(Atom, u16, u16)| Exposed {
-            atom: *atom,
-            from: *from,
-            to: *to,
-            sources: self.sources.clone(),
-        };
-        Effective::of_boxes(&self.cells.iter().map(exposed).collect::<Vec<_>>())
+        let cells = (self.cells.clone(), &self.sources);
+        Effective::of_cells([cells].into_iter(), None)
     }
 }
 
@@ -70,30 +65,17 @@ pub(crate) fn lines(boxes: &[Exposed]) -> Vec<Line> {
 
 /// The sources that reach every cell of every atom.
 fn everywhere(exposed: &Effective) -> Access {
-    Atom::ALL
-        .into_iter()
-        .fold(exposed.access(Atom::Other, 0).clone(), |common, atom| {
-            if common.is_empty() {
-                common
-            } else {
-                throughout(&common, atom, exposed.runs(atom))
-            }
-        })
-}
-
-/// The sources of `among` that reach every cell of the atom.
-fn throughout(among: &Access, atom: Atom, runs: &[CellRun]) -> Access {
-    let mut next = Some(0);
-    let mut common = among.clone();
-    for run in runs {
-        if next != Some(run.from) || common.is_empty() {
-            return Access::nobody();
-        }
-        common = common.intersection(&run.access);
-        next = run.to.checked_add(1);
+    let is_whole = |atom: Atom| {
+        let runs = exposed.runs(atom).iter();
+        let cells = runs.map(|run| u32::from(run.to - run.from) + 1);
+        cells.sum::<u32>() > u32::from(atom.last_cell())
+    };
+    if !Atom::ALL.into_iter().all(is_whole) {
+        return Access::nobody();
     }
-    let complete = runs.last().is_some_and(|run| run.to == atom.last_cell());
-    if complete { common } else { Access::nobody() }
+    let accesses = exposed.iter().map(|(_, run)| (*run.access).clone());
+    let common = accesses.reduce(|common, access| common.intersection(&access));
+    common.unwrap_or_default()
 }
 
 #[cfg(test)]

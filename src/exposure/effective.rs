@@ -51,7 +51,7 @@ impl Effective {
 
     /// The access of these sources to these cells. If `client` is given, sources that cover this whole family also let in the browser
     /// client.
-    fn of_cells<'a>(
+    pub(super) fn of_cells<'a>(
         rules: impl Iterator<Item = (Vec<(Atom, u16, u16)>, &'a Sources)>,
         client: Option<Family>,
     ) -> Self {

@@ -136,7 +136,7 @@ proptest! {
         prop_assert_eq!(&rules(&side), &certain);
 
         let plain = DocumentFirewall::of(&certain, family);
-        prop_assert_eq!(&plain.reach, &Reach::of(&certain, family));
+        prop_assert_eq!(&plain.reach, &Reach::with_doubts(&certain, &[], family));
         prop_assert_eq!((&rules(&plain), plain.doubts.len()), (&certain, 0));
 
         let lines: Vec<Rule> = certain.iter().enumerate().map(|(at, (key, sources))| Rule {
@@ -152,7 +152,7 @@ proptest! {
             }),
         }).collect();
         let declared = DocumentFirewall::of_rules(&lines, family);
-        prop_assert_eq!(&declared.reach, &Reach::of(&certain, family));
+        prop_assert_eq!(&declared.reach, &Reach::with_doubts(&certain, &[], family));
         prop_assert_eq!(rules(&declared), certain);
         for (at, rule) in declared.rules.iter().enumerate() {
             prop_assert_eq!(rule.origin.as_ref().map(|origin| origin.line), Some(at + 1));
@@ -290,7 +290,7 @@ fn diff_is_complete_beside_overlapping_rules() {
             let mut both = half.clone();
             both.set(changed, named(&["10.0.0.0/8"]));
             for (before, after) in [(&half, &both), (&both, &half)] {
-                let of = |firewall| Reach::of(firewall, Family::V4);
+                let of = |firewall| Reach::with_doubts(firewall, &[], Family::V4);
                 let all = Diff::between(&of(before), &of(after));
                 let found = Diff::of_change(before, after, Family::V4);
                 assert_eq!(found, all, "{changed} beside {beside}");
@@ -361,7 +361,7 @@ fn doubtful_entry_is_possible_and_not_certain() {
     assert_eq!(*doubt.access(Atom::Tcp, 22), Access::everyone());
     assert!(doubt.access(Atom::Tcp, 443).is_empty());
     assert!(doubt.access(Atom::Udp, 22).is_empty());
-    let none = Reach::of(&certain, Family::V4);
+    let none = Reach::with_doubts(&certain, &[], Family::V4);
     assert!(none.doubt().is_empty());
     assert_eq!(
         Sources::new(),

@@ -68,11 +68,6 @@ impl Doubtful {
 }
 
 impl Reach {
-    /// The access of a firewall without doubtful entries.
-    pub fn of(firewall: &Firewall, family: Family) -> Self {
-        Self::of_certain(Effective::of(firewall, family), family)
-    }
-
     /// Certain access only.
     pub fn of_certain(certain: Effective, family: Family) -> Self {
         Self {
@@ -89,13 +84,14 @@ impl Reach {
 
     /// The access of a firewall with doubtful entries.
     pub fn with_doubts(firewall: &Firewall, doubts: &[Doubtful], family: Family) -> Self {
+        let certain = Effective::of(firewall, family);
         if doubts.is_empty() {
-            return Self::of(firewall, family);
+            return Self::of_certain(certain, family);
         }
         let doubtful = doubts.iter().map(|doubt| (&doubt.key, &doubt.sources));
         Self {
-            certain: Effective::of(firewall, family),
             possible: Effective::of_rules(firewall.iter().chain(doubtful), family),
+            certain,
             family,
         }
     }

@@ -3,8 +3,7 @@
 //! Owns the operations that the planner needs for texts that are sent to the service: a network that need not be split keeps its
 //! spelling. Does not know ports; whole firewalls are compared as [`Effective`](super::Effective).
 
-use ipnet::IpNet;
-
+use super::access::sources_of;
 use super::{Access, Address, RangeSet};
 use crate::model::{Family, Sources};
 
@@ -19,13 +18,8 @@ pub fn means_same(a: &Sources, b: &Sources, family: Family) -> bool {
 /// `b` covers the whole family of the browser client, the client is removed too; removing only the client splits no network.
 pub fn subtract(a: &Sources, b: &Sources, family: Family) -> Sources {
     let remove = Access::of(b, family);
-    let mut rest = Sources::new();
-    cut(a.ipv4(), &remove.v4).for_each(|net| rest.insert(IpNet::V4(net)));
-    cut(a.ipv6(), &remove.v6).for_each(|net| rest.insert(IpNet::V6(net)));
-    a.aliases()
-        .difference(&remove.aliases)
-        .for_each(|alias| rest.insert_alias(alias));
-    rest
+    let (ipv4, ipv6) = (cut(a.ipv4(), &remove.v4), cut(a.ipv6(), &remove.v6));
+    sources_of(ipv4, ipv6, a.aliases().difference(&remove.aliases))
 }
 
 /// The networks and aliases of `a`, as they are spelled, that are not completely inside `b`.
@@ -33,21 +27,10 @@ pub fn subtract(a: &Sources, b: &Sources, family: Family) -> Sources {
 /// The result is empty exactly if `b` lets in every source of `a`.
 pub(crate) fn uncovered(a: &Sources, b: &Sources, family: Family) -> Sources {
     let cover = Access::of(b, family);
-    let mut rest = Sources::new();
-    let ipv4 = a
-        .ipv4()
-        .iter()
-        .filter(|net| !cover.v4.covers_network(**net));
-    let ipv6 = a
-        .ipv6()
-        .iter()
-        .filter(|net| !cover.v6.covers_network(**net));
-    ipv4.for_each(|net| rest.insert(IpNet::V4(*net)));
-    ipv6.for_each(|net| rest.insert(IpNet::V6(*net)));
-    a.aliases()
-        .difference(&cover.aliases)
-        .for_each(|alias| rest.insert_alias(alias));
-    rest
+    let (ipv4, ipv6) = (a.ipv4().iter().copied(), a.ipv6().iter().copied());
+    let ipv4 = ipv4.filter(|net| !cover.v4.covers_network(*net));
+    let ipv6 = ipv6.filter(|net| !cover.v6.covers_network(*net));
+    sources_of(ipv4, ipv6, a.aliases().difference(&cover.aliases))
 }
 
 fn cut<'a, T: Address>(

@@ -16,7 +16,6 @@ use std::fmt;
 use super::{Call, Change, ChangeKind, InstancePlan, Plan, StillOpen, Verdict};
 use crate::exposure::{self, Diff, Doubtful, Effective, Reach};
 use crate::model::{Counts, Firewall, InstanceId, Key, MAX_SOURCES_PER_FAMILY, Mode};
-use service::READINGS;
 
 pub use service::Uncertainty;
 
@@ -335,10 +334,10 @@ fn check_effect(
     let mut found = Vec::new();
     // The access that must stay open, and the access that may be open. Computed only for intermediate states.
     let bounds = OnceCell::new();
-    for reading in READINGS {
+    for reading in service::readings() {
         let mut state = plan.before.firewall().clone();
         for call in &plan.calls {
-            if let Err((key, guess)) = service::is_certain(call, &state, &plan.before) {
+            if let Some((key, guess)) = service::uncertainty(call, &state, &plan.before) {
                 found.push(DefectKind::Uncertainty(key, guess));
             }
             if let Some(key) = reading.idle_key(call, &state, plan.strict_spelling, plan.family()) {

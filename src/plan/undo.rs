@@ -124,6 +124,7 @@ pub fn differences(actual: &Firewall, wanted: &Firewall, family: Family) -> Vec<
 }
 
 /// The access that the writes opened and closed, by key. No source of a key is in both.
+#[derive(Default)]
 struct OwnChanges {
     opened: Firewall,
     closed: Firewall,
@@ -132,10 +133,7 @@ struct OwnChanges {
 impl OwnChanges {
     /// The first write that changes a source of a key decides whether the source was open before all writes.
     fn of(steps: &[Step], family: Family) -> Self {
-        let mut own = Self {
-            opened: Firewall::new(),
-            closed: Firewall::new(),
-        };
+        let mut own = Self::default();
         for Step { before, after } in steps {
             for key in keys(before, after) {
                 let (before, after) = (before.sources(key), after.sources(key));

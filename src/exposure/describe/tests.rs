@@ -127,14 +127,14 @@ fn check_lines(boxes: &[Exposed]) -> Result<(), TestCaseError> {
 proptest! {
     #[test]
     fn lines_describe_small_changes_exactly((before, after) in change(Universe::Small), family in family()) {
-        let diff = Diff::between(&Reach::of(&before, family), &Reach::of(&after, family));
+        let diff = Diff::between(&Reach::with_doubts(&before, &[], family), &Reach::with_doubts(&after, &[], family));
         check_lines(&diff.gained)?;
         check_lines(&diff.lost)?;
     }
 
     #[test]
     fn lines_describe_big_changes_exactly((before, after) in change(Universe::Big), family in family()) {
-        let diff = Diff::between(&Reach::of(&before, family), &Reach::of(&after, family));
+        let diff = Diff::between(&Reach::with_doubts(&before, &[], family), &Reach::with_doubts(&after, &[], family));
         check_lines(&diff.gained)?;
         check_lines(&diff.lost)?;
     }

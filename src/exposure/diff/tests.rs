@@ -66,7 +66,10 @@ fn check_points(
 }
 
 fn check_diff(before: &Firewall, after: &Firewall, family: Family) -> Result<(), TestCaseError> {
-    let (x, y) = (Reach::of(before, family), Reach::of(after, family));
+    let (x, y) = (
+        Reach::with_doubts(before, &[], family),
+        Reach::with_doubts(after, &[], family),
+    );
     let diff = Diff::between(&x, &y);
     prop_assert!(
         is_canonical(&diff.gained) && is_canonical(&diff.lost),
@@ -112,7 +115,7 @@ proptest! {
 /// The sources that tcp/22 gains and loses between two lists of sources.
 fn ssh(before: &[&str], after: &[&str], family: Family) -> (String, String) {
     let key = Key::new(Protocol::Tcp, 22, 22).expect("a key");
-    let of = |texts| Reach::of(&[(key, named(texts))].into_iter().collect(), family);
+    let of = |texts| Reach::with_doubts(&[(key, named(texts))].into_iter().collect(), &[], family);
     let diff = Diff::between(&of(before), &of(after));
     let text = |boxes: &[Exposed]| match boxes {
         [] => String::new(),
@@ -188,7 +191,7 @@ fn direction_has_a_word() {
     let ssh = Key::new(Protocol::Tcp, 22, 22).expect("a key");
     let firewall = |text: &str| -> Reach {
         let sources: Sources = Sources::parse_live(text).into_iter().collect();
-        Reach::of(&[(ssh, sources)].into_iter().collect(), Family::V4)
+        Reach::with_doubts(&[(ssh, sources)].into_iter().collect(), &[], Family::V4)
     };
     let (wide, narrow, elsewhere) = (
         firewall("10.0.0.0/8"),

@@ -71,7 +71,7 @@ fn doubt_is_neither_gained_nor_lost() {
     let opened: Firewall = [(key, Sources::anywhere())].into_iter().collect();
     let (doubtful, opened) = (
         Reach::of_live(&doubtful, Family::V4),
-        Reach::of(&opened, Family::V4),
+        Reach::with_doubts(&opened, &[], Family::V4),
     );
     let everyone = [Exposed {
         atom: Atom::Tcp,

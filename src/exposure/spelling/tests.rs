@@ -1,5 +1,6 @@
 //! Tests of subtraction: the result by meaning, and the spelling that is kept.
 
+use ipnet::IpNet;
 use proptest::prelude::*;
 
 use super::*;

@@ -15,24 +15,15 @@ pub(super) struct Reading {
 }
 
 /// All readings.
-pub(super) const READINGS: [Reading; 4] = [
-    Reading {
-        open_merges: true,
-        close_subtracts: true,
-    },
-    Reading {
-        open_merges: true,
-        close_subtracts: false,
-    },
-    Reading {
-        open_merges: false,
-        close_subtracts: true,
-    },
-    Reading {
-        open_merges: false,
-        close_subtracts: false,
-    },
-];
+pub(super) fn readings() -> impl Iterator<Item = Reading> {
+    let may = [true, false];
+    may.into_iter().flat_map(move |open_merges| {
+        may.map(|close_subtracts| Reading {
+            open_merges,
+            close_subtracts,
+        })
+    })
+}
 
 impl Reading {
     pub(super) fn run(self, state: &mut Firewall, call: &Call) {
@@ -84,14 +75,14 @@ pub enum Uncertainty {
     CloseOther,
 }
 
-/// Whether a call has the same effect in this state under every reading.
-pub(super) fn is_certain(
+/// Why a call has not the same effect in this state under every reading, if so.
+pub(super) fn uncertainty(
     call: &Call,
     state: &Firewall,
     live: &LiveFirewall,
-) -> Result<(), (Key, Uncertainty)> {
+) -> Option<(Key, Uncertainty)> {
     let (key, guess) = match call {
-        Call::Put { .. } => return Ok(()),
+        Call::Put { .. } => return None,
         Call::Open { key, sources } => {
             let all = state.get(*key).is_none_or(|now| sources.names_all_of(now));
             (*key, (!all).then_some(Uncertainty::OpenWithout))
@@ -101,8 +92,6 @@ pub(super) fn is_certain(
             (*key, (!exactly).then_some(Uncertainty::CloseOther))
         }
     };
-    if live.is_put_only(key) {
-        return Err((key, Uncertainty::Spelling));
-    }
-    guess.map_or(Ok(()), |guess| Err((key, guess)))
+    let spelling = live.is_put_only(key).then_some(Uncertainty::Spelling);
+    Some((key, spelling.or(guess)?))
 }
