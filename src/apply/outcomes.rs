@@ -62,9 +62,7 @@ pub(super) fn foreign_change(difference: String) -> Outcome {
 pub(super) fn plain(message: String) -> Failure {
     Failure {
         message,
-        code: None,
-        request_id: None,
-        hint: None,
+        ..Failure::default()
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! **Owns** the decision when a read is trusted, and the check of operations. **Does not** write.
 
+use super::Intent;
 use super::instance::{Worker, WriteFailure};
 use super::outcomes::unverified;
 use super::rules::{describe_difference, is_equivalent, is_key_as_planned};
@@ -79,24 +80,22 @@ impl<R: Reader, W: Writer> Worker<'_, R, W> {
     /// were different in between, the operations are checked for another writer, whose change the next write would overwrite.
     pub(super) async fn read_effect(
         &self,
-        call: &Call,
-        from: &Firewall,
-        to: &Firewall,
+        intent: &Intent<'_>,
     ) -> Result<WriteEffect, WriteFailure> {
         let mut backoff = self.tools.backoff(self.tools.settings.proof_timeout);
-        let before = &self.plan.before;
+        let before = intent.known;
         let (mut last, mut odd) = (None, false);
         loop {
             let live = self.read_back().await?;
             let family = self.plan.family();
-            let is_from = is_equivalent(&live, before, from, false, family);
-            let is_to = is_equivalent(&live, before, to, call.replaces(), family);
+            let is_from = is_equivalent(&live, before, intent.before, false, family);
+            let is_to = is_equivalent(&live, before, intent.after, intent.call.replaces(), family);
             // If another rule gives the same access, both states mean the same. Then the key of the call decides, or, if the
             // spelling counts, the spelling.
             let has_effect = if self.plan.strict_spelling {
-                live.firewall() != from
+                live.firewall() != intent.before
             } else {
-                is_key_as_planned(call, live.firewall(), to, family)
+                is_key_as_planned(intent.call, live.firewall(), intent.after, family)
             };
             let seen = if is_to && (!is_from || has_effect) {
                 WriteEffect::Effect

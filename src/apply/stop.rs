@@ -7,13 +7,13 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 /// Once set, no other instance is started; started ones are finished and verified. A clone shares the flag.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Stop(Arc<watch::Sender<bool>>);
 
 impl Stop {
     /// A flag that is not set.
     pub fn new() -> Self {
-        Self(Arc::new(watch::Sender::new(false)))
+        Self::default()
     }
 
     /// Sets the flag.
@@ -30,11 +30,5 @@ impl Stop {
     pub async fn wait(&self) {
         // Cannot fail: the sender lives in `self`.
         let _ = self.0.subscribe().wait_for(|set| *set).await;
-    }
-}
-
-impl Default for Stop {
-    fn default() -> Self {
-        Self::new()
     }
 }

@@ -20,14 +20,21 @@ impl<R: Reader, W: Writer> Worker<'_, R, W> {
         from: &Firewall,
         to: &Firewall,
     ) -> Result<(), WriteFailure> {
+        let intent = &Intent {
+            instance: &self.plan.instance,
+            known: &self.plan.before,
+            before: from,
+            call,
+            after: to,
+        };
         let mut backoff = self.tools.backoff(self.tools.settings.timeout);
         let mut sent = 0;
         loop {
-            let error = match self.send(call, from, to).await? {
+            let error = match self.send(intent).await? {
                 Ok(operation) => {
-                    self.step(from, to);
+                    self.step(intent);
                     self.own_operations.accepted(&operation);
-                    return self.finish(operation, call, from, to).await;
+                    return self.finish(operation, intent).await;
                 }
                 Err(error) => error,
             };
@@ -41,11 +48,11 @@ impl<R: Reader, W: Writer> Worker<'_, R, W> {
                     !backoff.is_expired()
                 }
                 _ if error.is_outcome_unknown() => {
-                    self.step(from, to);
+                    self.step(intent);
                     sent += 1;
                     self.own_operations.unclaimed(call, false);
                     self.waiting("a response was lost, so the rules are read");
-                    match self.read_effect(call, from, to).await? {
+                    match self.read_effect(intent).await? {
                         WriteEffect::Effect => return Ok(()),
                         WriteEffect::NoEffect => {
                             sent < self.tools.settings.attempts && !backoff.is_expired()
@@ -67,7 +74,7 @@ impl<R: Reader, W: Writer> Worker<'_, R, W> {
                 _ => {
                     sent += 1;
                     self.own_operations.unclaimed(call, true);
-                    match self.read_effect(call, from, to).await? {
+                    match self.read_effect(intent).await? {
                         // The call was refused, so somebody else may have made the same change.
                         WriteEffect::Effect => {
                             self.check_for_foreign_writes().await?;
@@ -97,10 +104,10 @@ impl<R: Reader, W: Writer> Worker<'_, R, W> {
     }
 
     /// Records a write that may have been carried out.
-    fn step(&mut self, before: &Firewall, after: &Firewall) {
+    fn step(&mut self, intent: &Intent<'_>) {
         self.steps.push(Step {
-            before: before.clone(),
-            after: after.clone(),
+            before: intent.before.clone(),
+            after: intent.after.clone(),
         });
     }
 
@@ -108,11 +115,9 @@ impl<R: Reader, W: Writer> Worker<'_, R, W> {
     /// does not hold.
     async fn send(
         &mut self,
-        call: &Call,
-        from: &Firewall,
-        to: &Firewall,
+        intent: &Intent<'_>,
     ) -> Result<Result<Operation, Error>, WriteFailure> {
-        if let Err(error) = self.take_turn(call.action()).await {
+        if let Err(error) = self.take_turn(intent.call.action()).await {
             return Ok(Err(error));
         }
         self.before_write().await?;
@@ -120,17 +125,9 @@ impl<R: Reader, W: Writer> Worker<'_, R, W> {
         let Tools {
             writer, journal, ..
         } = *self.tools;
-        let intent = Intent {
-            instance: &self.plan.instance,
-            known: &self.plan.before,
-            before: from,
-            call,
-            after: to,
-        };
-        let write = journal
-            .intent(&intent)
-            .map_err(|error| Outcome::Failed(unrecorded(&error)))?;
-        let reply = match call {
+        let write = journal.intent(intent);
+        let write = write.map_err(|error| Outcome::Failed(unrecorded(&error)))?;
+        let reply = match intent.call {
             Call::Open { key, sources } => writer.open(self.id(), *key, sources).await,
             Call::Close { key, sources } => writer.close(self.id(), *key, sources).await,
             Call::Put { firewall } => writer.put(self.id(), firewall).await,
@@ -143,9 +140,7 @@ impl<R: Reader, W: Writer> Worker<'_, R, W> {
     async fn finish(
         &mut self,
         mut operation: Operation,
-        call: &Call,
-        from: &Firewall,
-        to: &Firewall,
+        intent: &Intent<'_>,
     ) -> Result<(), WriteFailure> {
         let mut backoff = self.tools.backoff(self.tools.settings.operation_timeout);
         let message = loop {
@@ -181,12 +176,12 @@ impl<R: Reader, W: Writer> Worker<'_, R, W> {
                 Err(_) => return Ok(()),
             }
         };
-        let seen = match self.read_effect(call, from, to).await? {
+        let seen = match self.read_effect(intent).await? {
             WriteEffect::Effect => "the rules are as planned all the same".to_owned(),
             WriteEffect::NoEffect => "the rules are as they were before it".to_owned(),
             WriteEffect::Other(live) => format!(
                 "the rules are neither as before nor as planned: {}",
-                self.difference(&live, to)
+                self.difference(&live, intent.after)
             ),
         };
         let code = operation

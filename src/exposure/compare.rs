@@ -204,17 +204,9 @@ impl Compared {
 
     /// Every doubtful entry, with its document.
     pub(crate) fn doubts(&self) -> impl Iterator<Item = (ComparedDocument, &Doubtful)> {
-        let old = self
-            .before
-            .doubts
-            .iter()
-            .map(|doubt| (ComparedDocument::Old, doubt));
-        old.chain(
-            self.after
-                .doubts
-                .iter()
-                .map(|doubt| (ComparedDocument::New, doubt)),
-        )
+        let (old, new) = (self.before.doubts.iter(), self.after.doubts.iter());
+        let old = old.map(|doubt| (ComparedDocument::Old, doubt));
+        old.chain(new.map(|doubt| (ComparedDocument::New, doubt)))
     }
 
     /// Whether there is a doubtful entry or an open question.

@@ -228,8 +228,8 @@ fn check_instance(plan: &InstancePlan, kinds: &mut Vec<DefectKind>) {
 fn is_still_open_correct(plan: &InstancePlan) -> bool {
     let gives = |open: &StillOpen| {
         let rule = plan.after.get(open.through);
-        let rule = rule.map(|sources| (open.through, sources.clone()));
-        let all = Effective::of(&rule.into_iter().collect(), plan.family());
+        let rule = rule.map(|sources| (&open.through, sources));
+        let all = Effective::of_rules(rule, plan.family());
         !open.access.is_empty()
             && !open.causes.is_empty()
             && all.is_superset(&Effective::of_boxes(&open.access))
@@ -271,10 +271,7 @@ fn counts(plan: &InstancePlan, rules: &Firewall) -> [(usize, usize); 2] {
         plan.before.firewall().counts(),
         rules.counts(),
     );
-    let put = plan
-        .calls
-        .iter()
-        .any(|call| matches!(call, Call::Put { .. }));
+    let put = plan.calls.iter().any(Call::replaces);
     let stay = if put { Counts::default() } else { unread };
     [
         (certain.ipv4 + unread.ipv4, then.ipv4 + stay.ipv4),

@@ -13,7 +13,7 @@ use super::undo::Step;
 use crate::model::InstanceId;
 
 /// A failed request or check.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Failure {
     /// The error, as a sentence fragment.
     pub message: String,

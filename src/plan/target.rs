@@ -96,26 +96,23 @@ fn remove_by_meaning(
     }
     let named = NamedAccess::of(lines.iter(), family);
     let declared = Effective::of(declared, family);
-    let open = |rules: &Firewall, named: &NamedAccess| {
-        named
-            .part_of(&Effective::of(rules, family))
-            .difference(&declared)
-    };
-    let too_much = open(&target.firewall, &named);
+    let open =
+        |access: &Effective, named: &NamedAccess| named.part_of(access).difference(&declared);
+    let too_much = open(&Effective::of(&target.firewall, family), &named);
     if too_much.is_empty() {
         return;
     }
     let mut result = Firewall::new();
     for (key, sources) in &target.firewall {
-        let rule: Firewall = [(*key, sources.clone())].into_iter().collect();
-        let access = Effective::of(&rule, family).intersection(&too_much);
+        let given = Effective::of_rules([(key, sources)], family);
+        let access = given.intersection(&too_much);
         if access.is_empty() {
             result.add(*key, sources);
             continue;
         }
         // Several lines may together name access that none names alone: two halves of the internet name the browser client.
         let alone = lines.iter();
-        let alone = alone.map(|line| open(&rule, &NamedAccess::of([line].into_iter(), family)));
+        let alone = alone.map(|line| open(&given, &NamedAccess::of([line].into_iter(), family)));
         let alone: Vec<Effective> = alone.collect();
         let together = alone
             .iter()

@@ -98,7 +98,7 @@ fn doubtful_differences(plan: &InstancePlan, before: &LiveFirewall) -> Vec<Strin
     let removed = before.difference(&now);
     let removed = removed.map(|entry| format!("`{entry}` is gone, and cannot be written again"));
     // A Put is planned only if the entries that it drops are from this run.
-    let has_put = matches!(plan.calls.first(), Some(Call::Put { .. }));
+    let has_put = plan.calls.iter().any(Call::replaces);
     let added = now.difference(&before).filter(|_| !has_put);
     let added = added.map(|entry| format!("`{entry}` is open, and cannot be read for certain"));
     removed.chain(added).collect()
