@@ -216,14 +216,14 @@ fn is_overwritten(receipt: &Receipt, later: &[PathBuf]) -> bool {
     };
     let mut left = ids(receipt);
     for path in later {
+        if left.is_empty() {
+            break;
+        }
         if let Ok(later) = Receipt::read(path)
             && later.has_ended()
         {
             let written = ids(&later);
             left.retain(|id| !written.contains(id));
-        }
-        if left.is_empty() {
-            return true;
         }
     }
     left.is_empty()
@@ -233,14 +233,12 @@ fn is_overwritten(receipt: &Receipt, later: &[PathBuf]) -> bool {
 fn needs_confirmation(path: &Path) -> bool {
     /// Longer than any header, which has the regions and selectors of a run.
     const MAX_HEADER: u64 = 1 << 20;
-    let first = || -> io::Result<Vec<u8>> {
-        let mut line = Vec::new();
-        let file = File::open(path)?.take(MAX_HEADER);
-        BufReader::new(file).read_until(b'\n', &mut line)?;
-        Ok(line)
+    let Ok(file) = File::open(path) else {
+        return false;
     };
-    let line = first().unwrap_or_default();
-    matches!(serde_json::from_slice(&line), Ok(Line::Header(header)) if header.confirm_within.is_some())
+    let mut lines = BufReader::new(file.take(MAX_HEADER)).split(b'\n');
+    let first = lines.next().and_then(Result::ok).unwrap_or_default();
+    matches!(serde_json::from_slice(&first), Ok(Line::Header(header)) if header.confirm_within.is_some())
 }
 
 /// Whether the process that writes this receipt is running, which holds a lock on the file. `false` if files cannot be locked.

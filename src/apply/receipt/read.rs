@@ -114,6 +114,7 @@ impl Receipt {
         let mut lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
         // The text after the last line break is a torn line.
         let rest = lines.pop().unwrap_or_default();
+        let torn = (!rest.is_empty()).then_some(lines.len() + 1);
         let mut lines = lines.into_iter().zip(1..);
         let (first, _) = lines
             .next()
@@ -129,25 +130,21 @@ impl Receipt {
             done: BTreeSet::new(),
             stage: None,
             interrupted: None,
-            torn: None,
+            torn,
         };
-        let mut last = 1;
         for (text, line) in lines {
-            last = line;
             serde_json::from_slice(text)
                 .map_err(|error| error.to_string())
                 .and_then(|parsed| receipt.take(parsed, line))
                 .map_err(|what| ReceiptError::Line { line, what })?;
         }
-        if !rest.is_empty() {
-            let line = last + 1;
-            receipt.torn = Some(line);
-            // Only the line break is missing, so the line counts.
-            if let Ok(parsed) = serde_json::from_slice(rest) {
-                receipt
-                    .take(parsed, line)
-                    .map_err(|what| ReceiptError::Line { line, what })?;
-            }
+        // If only the line break is missing, the line counts.
+        if let Some(line) = torn
+            && let Ok(parsed) = serde_json::from_slice(rest)
+        {
+            receipt
+                .take(parsed, line)
+                .map_err(|what| ReceiptError::Line { line, what })?;
         }
         Ok(receipt)
     }

@@ -54,10 +54,7 @@ fn calls_needed(plan: &Plan, leases: bool, rate: Rate) -> CallsNeeded {
             *calls.entry((site.clone(), call.action())).or_default() += 1;
             needed.writes += 1;
         }
-        let puts = instance
-            .calls
-            .iter()
-            .all(|call| matches!(call, Call::Put { .. }));
+        let puts = instance.calls.iter().all(Call::replaces);
         let extra_reads = (!puts || leases).then_some(LOST_UPDATE);
         let extra_reads = extra_reads.into_iter().chain(leases.then_some(LEASES));
         for (action, reads) in READS.into_iter().chain(extra_reads) {

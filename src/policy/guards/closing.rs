@@ -72,7 +72,7 @@ fn loses_most(before: &Access, after: &Access) -> bool {
 
 /// The number of uncertain entries whose key a Put drops.
 fn count_dropped_entries(plan: &InstancePlan) -> usize {
-    if !matches!(plan.calls.first(), Some(Call::Put { .. })) {
+    if !plan.calls.iter().any(Call::replaces) {
         return 0;
     }
     let is_dropped =
