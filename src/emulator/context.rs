@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use crate::inventory::Inventory;
 use crate::model::Site;
 
-use super::error_response::ErrorResponse;
+use super::error_response::Result;
 use super::operation::Operation;
 
 /// The context of a request or of an event.
@@ -19,7 +19,7 @@ pub(super) struct Context<'a> {
 
 /// Stores a change. If that fails, the change is undone and the error is the response, except that the rules stay changed if only
 /// the operation of a write cannot be stored.
-pub(super) type Persist<'a> = &'a mut dyn FnMut(StateChange<'_>) -> Result<(), ErrorResponse>;
+pub(super) type Persist<'a> = &'a mut dyn FnMut(StateChange<'_>) -> Result<()>;
 
 /// A change to be stored.
 #[derive(Clone, Copy, Debug)]

@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 
 use super::quirks::{ErrorCode, ErrorType, Quirks, RefusalCode};
 
+/// A result whose error is the response.
+pub(super) type Result<T, E = ErrorResponse> = std::result::Result<T, E>;
+
 /// An error response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ErrorResponse {

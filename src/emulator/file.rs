@@ -32,41 +32,20 @@ pub enum Access {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The file cannot be found, read, locked, or opened for writing.
-    #[error("cannot open `{}`", path.display())]
-    Io {
-        /// The path.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
+    #[error("cannot open `{}`", .0.display())]
+    Io(PathBuf, #[source] io::Error),
     /// The file is a directory, a pipe or a device.
-    #[error("`{}` is not a regular file", path.display())]
-    NotAFile {
-        /// The path.
-        path: PathBuf,
-    },
+    #[error("`{}` is not a regular file", .0.display())]
+    NotAFile(PathBuf),
     /// Another emulator has the file open.
-    #[error("`{}` is in use by another process", path.display())]
-    InUse {
-        /// The path.
-        path: PathBuf,
-    },
+    #[error("`{}` is in use by another process", .0.display())]
+    InUse(PathBuf),
     /// The file is not an inventory.
-    #[error("cannot read `{}`", path.display())]
-    Inventory {
-        /// The path.
-        path: PathBuf,
-        /// The cause.
-        source: inventory::Error,
-    },
+    #[error("cannot read `{}`", .0.display())]
+    Inventory(PathBuf, #[source] inventory::Error),
     /// The file of operations cannot be read.
-    #[error("cannot read `{}`", path.display())]
-    Operations {
-        /// The path.
-        path: PathBuf,
-        /// The cause.
-        source: OperationLogError,
-    },
+    #[error("cannot read `{}`", .0.display())]
+    Operations(PathBuf, #[source] OperationLogError),
 }
 
 /// A locked file.
@@ -81,33 +60,22 @@ pub(super) struct Store {
     log: OperationLog,
 }
 
-/// The content of the files.
-#[derive(Debug)]
-pub(super) struct Content {
-    pub(super) inventory: Inventory,
-    pub(super) operations: Vec<Operation>,
-}
-
 /// How often opening is repeated if another process replaces the file meanwhile.
 const ATTEMPTS: usize = 100;
 
 impl Store {
-    /// Locks the file and reads it.
-    pub(super) fn open(path: &Path, access: Access) -> Result<(Self, Content), OpenError> {
-        let io = |source| OpenError::Io {
-            path: path.to_owned(),
-            source,
-        };
-        let in_use = || OpenError::InUse {
-            path: path.to_owned(),
-        };
+    /// Locks the file and reads it, and the file of operations.
+    pub(super) fn open(
+        path: &Path,
+        access: Access,
+    ) -> Result<(Self, Inventory, Vec<Operation>), OpenError> {
+        let io = |source| OpenError::Io(path.to_owned(), source);
+        let in_use = || OpenError::InUse(path.to_owned());
         let canonical = fs::canonicalize(path).map_err(io)?;
         for _ in 0..ATTEMPTS {
             // Before opening, because opening a pipe would block.
             if !fs::metadata(&canonical).map_err(io)?.is_file() {
-                return Err(OpenError::NotAFile {
-                    path: path.to_owned(),
-                });
+                return Err(OpenError::NotAFile(path.to_owned()));
             }
             let mut file = OpenOptions::new()
                 .read(true)
@@ -132,10 +100,8 @@ impl Store {
             let text = input::read_stream(&mut file)
                 .and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other))
                 .map_err(io)?;
-            let inventory = Inventory::parse(&text).map_err(|source| OpenError::Inventory {
-                path: path.to_owned(),
-                source,
-            })?;
+            let inventory = Inventory::parse(&text)
+                .map_err(|source| OpenError::Inventory(path.to_owned(), source))?;
             let (log, operations) = open_log(&canonical, access, &metadata.permissions())?;
             let store = Self {
                 path: canonical,
@@ -144,11 +110,7 @@ impl Store {
                 version,
                 log,
             };
-            let content = Content {
-                inventory,
-                operations,
-            };
-            return Ok((store, content));
+            return Ok((store, inventory, operations));
         }
         Err(in_use())
     }
@@ -179,25 +141,18 @@ fn open_log(
     permissions: &Permissions,
 ) -> Result<(OperationLog, Vec<Operation>), OpenError> {
     let mut log = OperationLog::for_state(state);
-    let io = |path: &Path, source| OpenError::Io {
-        path: path.to_owned(),
-        source,
-    };
-    let text = log.text().map_err(|source| io(&log.path, source))?;
-    let mut operations =
-        operation_log::parse(text.as_deref().unwrap_or_default()).map_err(|source| {
-            OpenError::Operations {
-                path: log.path.clone(),
-                source,
-            }
-        })?;
+    let path = log.path.clone();
+    let io = |source| OpenError::Io(path.clone(), source);
+    let text = log.text().map_err(io)?;
+    let mut operations = operation_log::parse(text.as_deref().unwrap_or_default())
+        .map_err(|source| OpenError::Operations(path.clone(), source))?;
     if access == Access::ReadWrite {
-        for path in [state, &log.path] {
+        for path in [state, &path] {
             atomic_file::remove_leftovers(path);
         }
         if let Some(text) = text {
-            let result = log.compact(&text, &mut operations, permissions);
-            result.map_err(|source| io(&log.path, source))?;
+            log.compact(&text, &mut operations, permissions)
+                .map_err(io)?;
         }
     }
     Ok((log, operations))

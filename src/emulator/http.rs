@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::Emulator;
-use super::error_response::ErrorResponse;
+use super::error_response::{ErrorResponse, Result};
 use super::service::{Delivery, Response};
 
 /// The largest body: sixty sources of each family need a hundredth of it.
@@ -40,62 +40,68 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// The number of failures to accept a connection in a row after which the server ends.
 const ACCEPT_ATTEMPTS: u32 = 100;
 
-/// Serves until the shutdown, in one task, because the emulator needs only microseconds for a request.
-pub(super) async fn serve(
-    emulator: Emulator,
-    listener: TcpListener,
-    shutdown: impl Future<Output = ()>,
-) -> io::Result<()> {
-    let mut server = hyper::server::conn::http1::Builder::new();
-    server
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_DEADLINE);
-    let mut connections = FuturesUnordered::new();
-    let mut shutdown = pin!(shutdown);
-    let mut failures = 0;
-    let mut not_before = Instant::now();
-    loop {
-        let accept = async {
-            sleep_until(not_before).await;
-            listener.accept().await
-        };
-        tokio::select! {
-            () = &mut shutdown => break,
-            Some(_) = connections.next() => {}
-            accepted = accept => match accepted {
-                Ok((stream, _)) => {
-                    failures = 0;
-                    if emulator.refuses_connection() {
-                        // Resets the connection.
-                        let _ = stream.set_zero_linger();
-                        continue;
+impl Emulator {
+    /// Serves requests until the shutdown. Requests in flight then have half a second to end.
+    ///
+    /// # Errors
+    /// The listener fails.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()>,
+    ) -> io::Result<()> {
+        // In one task, because the emulator needs only microseconds for a request.
+        let mut server = hyper::server::conn::http1::Builder::new();
+        server
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_DEADLINE);
+        let mut connections = FuturesUnordered::new();
+        let mut shutdown = pin!(shutdown);
+        let mut failures = 0;
+        let mut not_before = Instant::now();
+        loop {
+            let accept = async {
+                sleep_until(not_before).await;
+                listener.accept().await
+            };
+            tokio::select! {
+                () = &mut shutdown => break,
+                Some(_) = connections.next() => {}
+                accepted = accept => match accepted {
+                    Ok((stream, _)) => {
+                        failures = 0;
+                        if self.refuses_connection() {
+                            // Resets the connection.
+                            let _ = stream.set_zero_linger();
+                            continue;
+                        }
+                        // An error only affects the speed.
+                        let _ = stream.set_nodelay(true);
+                        let emulator = self.clone();
+                        let service = service_fn(move |request| handle(emulator.clone(), request));
+                        connections.push(server.serve_connection(TokioIo::new(stream), service));
                     }
-                    // An error only affects the speed.
-                    let _ = stream.set_nodelay(true);
-                    let emulator = emulator.clone();
-                    let service = service_fn(move |request| handle(emulator.clone(), request));
-                    connections.push(server.serve_connection(TokioIo::new(stream), service));
-                }
-                Err(error) => {
-                    failures += 1;
-                    if failures >= ACCEPT_ATTEMPTS {
-                        return Err(error);
+                    Err(error) => {
+                        failures += 1;
+                        if failures >= ACCEPT_ATTEMPTS {
+                            return Err(error);
+                        }
+                        not_before = Instant::now() + ACCEPT_PAUSE;
                     }
-                    not_before = Instant::now() + ACCEPT_PAUSE;
-                }
-            },
+                },
+            }
         }
+        drop(listener);
+        for connection in Pin::new(&mut connections).iter_pin_mut() {
+            connection.graceful_shutdown();
+        }
+        // Remaining connections are dropped.
+        let _ = timeout(SHUTDOWN_DEADLINE, async {
+            while connections.next().await.is_some() {}
+        })
+        .await;
+        Ok(())
     }
-    drop(listener);
-    for connection in Pin::new(&mut connections).iter_pin_mut() {
-        connection.graceful_shutdown();
-    }
-    // Remaining connections are dropped.
-    let _ = timeout(SHUTDOWN_DEADLINE, async {
-        while connections.next().await.is_some() {}
-    })
-    .await;
-    Ok(())
 }
 
 async fn handle(
@@ -127,7 +133,7 @@ async fn handle(
     }
 }
 
-async fn read(body: Incoming) -> Result<Bytes, ErrorResponse> {
+async fn read(body: Incoming) -> Result<Bytes> {
     let too_large = || {
         let message = "The request is larger than 1 MiB.";
         ErrorResponse::common("RequestEntityTooLargeException", 413, message)

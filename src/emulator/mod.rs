@@ -37,12 +37,10 @@ mod sts;
 mod tags;
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use time::OffsetDateTime;
-use tokio::net::TcpListener;
 
 use crate::inventory::Inventory;
 use crate::model::InstanceId;
@@ -56,13 +54,15 @@ pub use options::Options;
 pub use quirks::*;
 pub use state::{Author, TagWrite, Write};
 
-use context::{Cause, StateChange};
+use context::{Cause, Persist, StateChange};
 use endpoint::Endpoint;
-use error_response::ErrorResponse;
-use file::{Content, Store};
+use error_response::{ErrorResponse, Result};
+use file::Store;
+use operation::Operation;
 use request::Action;
 use service::{Delivery, Response, Service};
 use signature::Message;
+use state::State;
 
 /// An emulator. Clones are handles to the same emulator.
 #[derive(Clone, Debug)]
@@ -79,11 +79,7 @@ struct Shared {
 impl Emulator {
     /// An emulator of these instances, in memory.
     pub fn new(inventory: Inventory, options: Options) -> Self {
-        let content = Content {
-            inventory,
-            operations: Vec::new(),
-        };
-        Self::with_content(content, None, options)
+        Self::with_store(None, inventory, Vec::new(), options)
     }
 
     /// An emulator whose state is in a file, which is locked until the last handle is dropped. Operations are in another file
@@ -92,8 +88,13 @@ impl Emulator {
     /// # Errors
     /// The file cannot be opened, is in use, or is not an inventory, or the operations cannot be read.
     pub fn open(path: &Path, access: Access, options: Options) -> Result<Self, OpenError> {
-        let (store, content) = Store::open(path, access)?;
-        Ok(Self::with_content(content, Some(store), options))
+        let (store, inventory, operations) = Store::open(path, access)?;
+        Ok(Self::with_store(
+            Some(store),
+            inventory,
+            operations,
+            options,
+        ))
     }
 
     /// An emulator of the instances in a file, which is read once, and then neither locked nor written.
@@ -101,30 +102,23 @@ impl Emulator {
     /// # Errors
     /// The file cannot be opened, is in use by another emulator, or is not an inventory, or the operations cannot be read.
     pub fn load(path: &Path, options: Options) -> Result<Self, OpenError> {
-        let (_, content) = Store::open(path, Access::ReadOnly)?;
-        Ok(Self::with_content(content, None, options))
+        let (_, inventory, operations) = Store::open(path, Access::ReadOnly)?;
+        Ok(Self::with_store(None, inventory, operations, options))
     }
 
-    fn with_content(content: Content, store: Option<Store>, options: Options) -> Self {
+    fn with_store(
+        store: Option<Store>,
+        inventory: Inventory,
+        operations: Vec<Operation>,
+        options: Options,
+    ) -> Self {
         let (quirks, faults) = (options.quirks.clone(), options.faults.clone());
-        let mut service = Service::new(content.inventory, quirks, faults);
-        service.state.restore_operations(content.operations);
+        let mut service = Service::new(inventory, quirks, faults);
+        service.state.restore_operations(operations);
         let endpoint = Endpoint::new(service, options);
         Self {
             shared: Arc::new(Mutex::new(Shared { endpoint, store })),
         }
-    }
-
-    /// Serves requests until the shutdown. Requests in flight then have half a second to end.
-    ///
-    /// # Errors
-    /// The listener fails.
-    pub async fn serve(
-        self,
-        listener: TcpListener,
-        shutdown: impl Future<Output = ()>,
-    ) -> io::Result<()> {
-        http::serve(self, listener, shutdown).await
     }
 
     /// The current instances.
@@ -150,9 +144,7 @@ impl Emulator {
     /// Ends every pending operation; with a file, only those whose end can be stored.
     pub fn finish_operations(&self) {
         let now = OffsetDateTime::now_utc();
-        let Shared { endpoint, store } = &mut *self.lock();
-        let operations = &mut endpoint.service.state.operations;
-        operations.finish(now, &mut |change| persist(store.as_mut(), change));
+        self.with(|endpoint, persist| endpoint.service.state.operations.finish(now, persist));
     }
 
     /// Handles a request that arrives now; returns the request ID too.
@@ -165,18 +157,20 @@ impl Emulator {
             body,
         };
         let now = OffsetDateTime::now_utc();
-        let Shared { endpoint, store } = &mut *self.lock();
-        let logged = endpoint.service.state.journal.len();
-        let logged_tags = endpoint.service.state.tag_journal.len();
-        let mut persist = |change: StateChange<'_>| persist(store.as_mut(), change);
-        let (delivery, request_id) = endpoint.handle(message, now, &mut persist);
-        log::request(&parts.headers, &delivery);
-        for write in endpoint.service.state.journal.iter().skip(logged) {
-            log::write(write);
-        }
-        let tag_writes = endpoint.service.state.tag_journal.iter();
-        tag_writes.skip(logged_tags).for_each(log::tag_write);
-        (delivery, request_id)
+        self.with(|endpoint, persist| {
+            let logged = endpoint.service.state.journal.len();
+            let logged_tags = endpoint.service.state.tag_journal.len();
+            let (delivery, request_id) = endpoint.handle(message, now, persist);
+            log::request(&parts.headers, &delivery);
+            let State {
+                journal,
+                tag_journal,
+                ..
+            } = &endpoint.service.state;
+            journal[logged..].iter().for_each(|write| log::write(write));
+            tag_journal[logged_tags..].iter().for_each(log::tag_write);
+            (delivery, request_id)
+        })
     }
 
     /// Handles a request of a known sender that arrives at this time, on a new connection.
@@ -187,24 +181,24 @@ impl Emulator {
         body: &[u8],
         now: OffsetDateTime,
     ) -> Delivery {
-        let Shared { endpoint, store } = &mut *self.lock();
-        if endpoint.service.injector.refuses_connection() {
-            return Delivery::ConnectionRefused;
-        }
-        let Some(action) = action else {
-            let error = ErrorResponse::unknown_operation();
-            return endpoint.service.error(&error).into();
-        };
-        let mut persist = |change: StateChange<'_>| persist(store.as_mut(), change);
-        endpoint.call(region, action, body, now, &mut persist)
+        self.with(|endpoint, persist| {
+            if endpoint.service.injector.refuses_connection() {
+                return Delivery::ConnectionRefused;
+            }
+            match action {
+                Some(action) => endpoint.call(region, action, body, now, persist),
+                None => endpoint
+                    .service
+                    .error(&ErrorResponse::unknown_operation())
+                    .into(),
+            }
+        })
     }
 
     /// Applies a scripted event to an instance at this time, or to the next request.
     fn script(&self, id: &InstanceId, event: &ScriptedEvent, now: OffsetDateTime) {
-        let Shared { endpoint, store } = &mut *self.lock();
-        let mut persist = |change: StateChange<'_>| persist(store.as_mut(), change);
         // An event that cannot be stored does not happen.
-        let _ = endpoint.service.script(id, event, now, &mut persist);
+        let _ = self.with(|endpoint, persist| endpoint.service.script(id, event, now, persist));
     }
 
     /// The response to a request that cannot be parsed, with its request ID.
@@ -219,6 +213,12 @@ impl Emulator {
         self.lock().endpoint.service.injector.refuses_connection()
     }
 
+    /// Runs a function on the endpoint, with what stores its changes.
+    fn with<T>(&self, run: impl FnOnce(&mut Endpoint, Persist<'_>) -> T) -> T {
+        let Shared { endpoint, store } = &mut *self.lock();
+        run(endpoint, &mut |change| persist(store.as_mut(), change))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Shared> {
         // Nothing panics while holding the lock, and the state is consistent at any time.
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
@@ -226,7 +226,7 @@ impl Emulator {
 }
 
 /// Stores a change in the files, if there are any.
-fn persist(store: Option<&mut Store>, change: StateChange<'_>) -> Result<(), ErrorResponse> {
+fn persist(store: Option<&mut Store>, change: StateChange<'_>) -> Result<()> {
     let Some(store) = store else {
         return Ok(());
     };

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use crate::model::{InstanceId, Site};
 
 use super::context::{Context, Persist, StateChange};
-use super::error_response::ErrorResponse;
+use super::error_response::Result;
 use super::operation::{Operation, Status, uuid};
 use super::quirks::{OperationProgress, Quirks, SuccessStatus};
 
@@ -58,9 +58,11 @@ impl Operations {
                 &instance.to_string(),
                 &now.unix_timestamp_nanos().to_string(),
             ]),
-            instance: instance.clone(),
+            account: instance.account.clone(),
+            region: instance.region.clone(),
+            name: instance.name.clone(),
             arn: arn.to_owned(),
-            action,
+            action: action.to_owned(),
             details,
             created_at: now,
             changed_at: now,
@@ -79,11 +81,10 @@ impl Operations {
         &mut self,
         id: &str,
         context: &mut Context<'_>,
-    ) -> Result<Option<&Operation>, ErrorResponse> {
+    ) -> Result<Option<&Operation>> {
         let index = self.indices.get(id).copied();
         let operation = index.and_then(|index| self.list.get_mut(index));
-        let Some(operation) = operation.filter(|found| found.instance.site() == *context.site)
-        else {
+        let Some(operation) = operation.filter(|found| found.is_in(context.site)) else {
             return Ok(None);
         };
         let mut next = operation.clone();
@@ -119,15 +120,14 @@ impl Operations {
         name: Option<&'a str>,
     ) -> impl Iterator<Item = &'a Operation> {
         self.list.iter().filter(move |operation| {
-            operation.instance.region == site.region
-                && operation.instance.account == site.account
-                && name.is_none_or(|name| operation.instance.name == name)
+            operation.is_in(site) && name.is_none_or(|name| operation.name == name)
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::error_response::ErrorResponse;
     use super::*;
 
     const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;

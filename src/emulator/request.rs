@@ -7,7 +7,7 @@
 use serde_json::{Map, Value};
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
-use super::error_response::ErrorResponse;
+use super::error_response::{ErrorResponse, Result};
 use super::quirks::{AbsentPort, Quirks};
 use super::rules::{PortInfo, Rule};
 use super::tags::{Tag, TagChange};
@@ -126,11 +126,7 @@ impl Request {
         }
     }
 
-    pub(super) fn parse(
-        action: Action,
-        body: &[u8],
-        quirks: &Quirks,
-    ) -> Result<Self, ErrorResponse> {
+    pub(super) fn parse(action: Action, body: &[u8], quirks: &Quirks) -> Result<Self> {
         let absent = quirks.absent_port;
         let value: Value = serde_json::from_slice(body)
             .map_err(|e| ErrorResponse::serialization(e.to_string()))?;
@@ -224,41 +220,37 @@ impl<'a> Members<'a> {
         name: &str,
         expected: &str,
         convert: impl FnOnce(&'a Value) -> Option<T>,
-    ) -> Result<Option<T>, ErrorResponse> {
+    ) -> Result<Option<T>> {
         let value = self.0.get(name).filter(|value| !value.is_null());
         let converted = value.map(|value| convert(value).ok_or_else(|| wrong_type(name, expected)));
         converted.transpose()
     }
 
-    fn string(&self, name: &str) -> Result<Option<String>, ErrorResponse> {
+    fn string(&self, name: &str) -> Result<Option<String>> {
         let text = self.get(name, "a string", Value::as_str)?;
         Ok(text.map(str::to_owned))
     }
 
     /// The member `protocol`, which may be a number.
-    fn protocol(&self) -> Result<Option<String>, ErrorResponse> {
+    fn protocol(&self) -> Result<Option<String>> {
         match self.0.get("protocol").and_then(Value::as_i64) {
             Some(number) => Ok(Some(number.to_string())),
             None => self.string("protocol"),
         }
     }
 
-    fn boolean(&self, name: &str) -> Result<bool, ErrorResponse> {
+    fn boolean(&self, name: &str) -> Result<bool> {
         let value = self.get(name, "a boolean", Value::as_bool)?;
         Ok(value.unwrap_or_default())
     }
 
-    fn integer(&self, name: &str) -> Result<Option<i32>, ErrorResponse> {
+    fn integer(&self, name: &str) -> Result<Option<i32>> {
         let convert = |value: &Value| i32::try_from(value.as_i64()?).ok();
         self.get(name, "a 32-bit integer", convert)
     }
 
     /// A list, whose items the function parses.
-    fn list<T>(
-        &self,
-        name: &str,
-        item: impl Fn(&Value) -> Result<T, ErrorResponse>,
-    ) -> Result<Option<Vec<T>>, ErrorResponse> {
+    fn list<T>(&self, name: &str, item: impl Fn(&Value) -> Result<T>) -> Result<Option<Vec<T>>> {
         let values = self.get(name, "a list", Value::as_array)?;
         let items = values.map(|values| values.iter().map(item).collect());
         items.transpose()
@@ -269,22 +261,22 @@ impl<'a> Members<'a> {
         &self,
         name: &str,
         expected: &str,
-        object: impl Fn(Members<'_>) -> Result<T, ErrorResponse>,
-    ) -> Result<Option<Vec<T>>, ErrorResponse> {
+        object: impl Fn(Members<'_>) -> Result<T>,
+    ) -> Result<Option<Vec<T>>> {
         self.list(name, |value| {
             let map = value.as_object();
             object(Members(map.ok_or_else(|| wrong_type(name, expected))?))
         })
     }
 
-    fn strings(&self, name: &str) -> Result<Option<Vec<String>>, ErrorResponse> {
+    fn strings(&self, name: &str) -> Result<Option<Vec<String>>> {
         self.list(name, |value| {
             let text = value.as_str().map(str::to_owned);
             text.ok_or_else(|| wrong_type(name, "a list of strings"))
         })
     }
 
-    fn port_info(&self) -> Result<PortInfo, ErrorResponse> {
+    fn port_info(&self) -> Result<PortInfo> {
         Ok(PortInfo {
             from_port: self.integer("fromPort")?,
             to_port: self.integer("toPort")?,
@@ -295,7 +287,7 @@ impl<'a> Members<'a> {
         })
     }
 
-    fn tag(&self) -> Result<Tag, ErrorResponse> {
+    fn tag(&self) -> Result<Tag> {
         Ok(Tag {
             key: self.string("key")?,
             value: self.string("value")?,
@@ -303,7 +295,7 @@ impl<'a> Members<'a> {
     }
 
     /// The name and the ARN of the resource of a request about tags.
-    fn resource(&self) -> Result<(String, Option<String>), ErrorResponse> {
+    fn resource(&self) -> Result<(String, Option<String>)> {
         let arn = self.string("resourceArn")?;
         let name = self.name("resourceName")?;
         if let Some(arn) = &arn
@@ -316,7 +308,7 @@ impl<'a> Members<'a> {
         Ok((name, arn))
     }
 
-    fn name_and_rule(&self, absent: AbsentPort) -> Result<(String, Rule), ErrorResponse> {
+    fn name_and_rule(&self, absent: AbsentPort) -> Result<(String, Rule)> {
         let info = self.get("portInfo", "an object", Value::as_object)?;
         let info = info.map(|info| Members(info).port_info()).transpose()?;
         let name = self.name("instanceName")?;
@@ -325,7 +317,7 @@ impl<'a> Members<'a> {
     }
 
     /// A required resource name. The service accepts full stops, which the pattern in the service model does not.
-    fn name(&self, member: &str) -> Result<String, ErrorResponse> {
+    fn name(&self, member: &str) -> Result<String> {
         let name = self
             .string(member)?
             .ok_or_else(|| ErrorResponse::missing(member))?;

@@ -28,7 +28,7 @@ pub(super) fn instance(
         .iter()
         .map(|(key, value)| json!({"key": key, "value": value}))
         .collect();
-    let account = entry.arn.split(':').nth(4).unwrap_or_default();
+    let account = entry.account();
     let digest = Sha256::digest(entry.arn.as_bytes());
     let (a, b) = (digest[0], digest[1]);
     let mut networking = json!({"monthlyTransfer": {"gbPerMonthAllocated": 1024}});
@@ -120,17 +120,17 @@ pub(super) fn state(name: &str) -> Value {
 pub(super) fn operation(operation: &Operation, quirks: &Quirks) -> Value {
     let mut value = json!({
         "id": operation.id,
-        "resourceName": operation.instance.name,
+        "resourceName": operation.name,
         "resourceType": "Instance",
         "createdAt": timestamp(operation.created_at),
-        "location": location(&operation.instance.region),
+        "location": location(&operation.region),
         "isTerminal": operation.status.is_terminal(),
         "operationDetails": operation.details,
         "operationType": operation.action,
         "status": <&str>::from(operation.status),
         "statusChangedAt": timestamp(operation.changed_at),
     });
-    let is_on_tags = matches!(operation.action, "TagResource" | "UntagResource");
+    let is_on_tags = matches!(&*operation.action, "TagResource" | "UntagResource");
     if is_on_tags
         && quirks.tag_operations != TagOperations::Typed
         && let Some(members) = value.as_object_mut()

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use crate::model::{AddressType, Key, LIGHTSAIL_CONNECT, PortState, Protocol, Sources};
 
-use super::error_response::ErrorResponse;
+use super::error_response::{ErrorResponse, Result};
 use super::quirks::{
     AbsentPort, Acceptance, AliasCount, CloseEffect, MissingEffect, NoSources, OpenEffect, Quirks,
     SameKey, UnsupportedFamily,
@@ -42,7 +42,7 @@ pub(super) struct PortInfo {
 
 impl PortInfo {
     /// Validates the values.
-    pub(super) fn validate(self, absent: AbsentPort) -> Result<Rule, ErrorResponse> {
+    pub(super) fn validate(self, absent: AbsentPort) -> Result<Rule> {
         let Self {
             from_port,
             to_port,
@@ -163,7 +163,7 @@ impl CidrLists {
     ///
     /// By default a rule without any source is open to everyone in the families of the instance, also with three empty lists, for which
     /// the behaviour is not known, because this is the dangerous case.
-    fn stored(mut self, family: &AddressType, quirks: &Quirks) -> Result<Self, ErrorResponse> {
+    fn stored(mut self, family: &AddressType, quirks: &Quirks) -> Result<Self> {
         if self.is_empty() {
             let all = |has: bool, cidr: &str| has.then(|| cidr.to_owned()).into_iter().collect();
             return match quirks.no_sources {
@@ -228,7 +228,7 @@ pub(super) fn open(
     rule: &Rule,
     family: &AddressType,
     quirks: &Quirks,
-) -> Result<Vec<PortState>, ErrorResponse> {
+) -> Result<Vec<PortState>> {
     let added = rule.lists.clone().stored(family, quirks)?;
     let mut lists = CidrLists::default();
     let mut index = None;
@@ -263,11 +263,7 @@ pub(super) fn open(
 }
 
 /// The entries after a Close. Closing a key that is not open changes nothing, because it is not known whether that is an error.
-pub(super) fn close(
-    entries: &[PortState],
-    rule: &Rule,
-    quirks: &Quirks,
-) -> Result<Vec<PortState>, ErrorResponse> {
+pub(super) fn close(entries: &[PortState], rule: &Rule, quirks: &Quirks) -> Result<Vec<PortState>> {
     let closes_key = quirks.close == CloseEffect::Key || rule.lists.is_empty();
     let mut found = false;
     let mut after = Vec::with_capacity(entries.len());
@@ -303,11 +299,7 @@ pub(super) fn close(
 }
 
 /// The entries after a Put: these rules in this order. By default a repeated key is merged into the first.
-pub(super) fn put(
-    rules: &[Rule],
-    family: &AddressType,
-    quirks: &Quirks,
-) -> Result<Vec<PortState>, ErrorResponse> {
+pub(super) fn put(rules: &[Rule], family: &AddressType, quirks: &Quirks) -> Result<Vec<PortState>> {
     if rules.is_empty() && quirks.empty_put == Acceptance::Refuse {
         return Err(ErrorResponse::invalid_input(
             "At least one rule is required.",

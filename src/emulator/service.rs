@@ -12,7 +12,7 @@ use crate::inventory::Inventory;
 use crate::model::{InstanceId, Site};
 
 use super::context::{Context, Persist};
-use super::error_response::ErrorResponse;
+use super::error_response::{ErrorResponse, Result};
 use super::fault_injector::{FaultInjector, NumberedRequest};
 use super::faults::{Faults, RequestFault, ScriptedEvent};
 use super::quirks::{ErrorHeader, PortStatesResponse, Quirks, ThrottleStatus, WriteResponse};
@@ -96,7 +96,7 @@ impl Service {
         event: &ScriptedEvent,
         now: OffsetDateTime,
         persist: Persist<'_>,
-    ) -> Result<(), ErrorResponse> {
+    ) -> Result<()> {
         if let ScriptedEvent::RequestFault(fault) = event {
             self.injector.fail_next(*fault);
         }
@@ -166,11 +166,7 @@ impl Service {
         }
     }
 
-    fn apply_events(
-        &mut self,
-        request: &NumberedRequest,
-        context: &mut Context<'_>,
-    ) -> Result<(), ErrorResponse> {
+    fn apply_events(&mut self, request: &NumberedRequest, context: &mut Context<'_>) -> Result<()> {
         let Some(name) = &request.name else {
             return Ok(());
         };
@@ -187,7 +183,7 @@ impl Service {
         request: &NumberedRequest,
         fault: Option<RequestFault>,
         now: OffsetDateTime,
-    ) -> Result<(), ErrorResponse> {
+    ) -> Result<()> {
         if fault == Some(RequestFault::Rejected) {
             return Err(ErrorResponse::invalid_input("The input is not valid."));
         }

@@ -22,7 +22,7 @@ use crate::inventory::{Entry, Inventory, account};
 use crate::model::{InstanceId, InstanceState, PortState, Site};
 
 use super::context::{Cause, Context, StateChange};
-use super::error_response::ErrorResponse;
+use super::error_response::{ErrorResponse, Result};
 use super::operation::Operation;
 use super::operations::Operations;
 use super::quirks::{ListedPorts, Paging, Quirks, ReadConsistency, RuleOrder};
@@ -108,16 +108,12 @@ impl State {
     pub(super) fn restore_operations(&mut self, mut operations: Vec<Operation>) {
         for operation in &mut operations {
             let account = self.has_several_accounts.then(|| account(&operation.arn));
-            operation.instance.account = account.map(str::to_owned);
+            operation.account = account.map(str::to_owned);
         }
         self.operations = Operations::restore(operations);
     }
 
-    pub(super) fn handle(
-        &mut self,
-        request: Request,
-        context: &mut Context<'_>,
-    ) -> Result<Value, ErrorResponse> {
+    pub(super) fn handle(&mut self, request: Request, context: &mut Context<'_>) -> Result<Value> {
         let site = context.site;
         match request {
             Request::PortStates { name } => {
@@ -172,7 +168,7 @@ impl State {
         self.indices = indices;
     }
 
-    fn index(&self, site: &Site, name: &str) -> Result<usize, ErrorResponse> {
+    fn index(&self, site: &Site, name: &str) -> Result<usize> {
         let index = self.indices.get(&id(site, name)).copied();
         index.ok_or_else(|| ErrorResponse::not_found("Instance", name))
     }
@@ -185,22 +181,14 @@ impl State {
             .expect("the indices are those of the current inventory")
     }
 
-    fn index_for_read(
-        &mut self,
-        name: &str,
-        context: &mut Context<'_>,
-    ) -> Result<usize, ErrorResponse> {
+    fn index_for_read(&mut self, name: &str, context: &mut Context<'_>) -> Result<usize> {
         let index = self.index(context.site, name)?;
         self.count_pending_read(index, context)?;
         Ok(index)
     }
 
     /// Counts a read of a pending instance, which starts running after a number of reads.
-    fn count_pending_read(
-        &mut self,
-        index: usize,
-        context: &mut Context<'_>,
-    ) -> Result<(), ErrorResponse> {
+    fn count_pending_read(&mut self, index: usize, context: &mut Context<'_>) -> Result<()> {
         let limit = self.quirks.pending_reads;
         let entry = self.entry(context.site, index);
         if entry.state != InstanceState::Pending.as_ref() {
@@ -223,7 +211,7 @@ impl State {
         &mut self,
         index: usize,
         context: &mut Context<'_>,
-    ) -> Result<(Option<Vec<PortState>>, u64), ErrorResponse> {
+    ) -> Result<(Option<Vec<PortState>>, u64)> {
         let entry = self.entry(context.site, index);
         let rules = entry.port_states.as_deref().map(<[PortState]>::to_vec);
         let id = id(context.site, &entry.name);
@@ -239,11 +227,7 @@ impl State {
         Ok((rules, random))
     }
 
-    fn instance(
-        &mut self,
-        index: usize,
-        context: &mut Context<'_>,
-    ) -> Result<Value, ErrorResponse> {
+    fn instance(&mut self, index: usize, context: &mut Context<'_>) -> Result<Value> {
         let (rules, random) = self.read_rules(index, context)?;
         let rules = rules.map(|rules| rule_spelling::spell(&rules, &self.quirks, random));
         let stale = self.stale_tags(context.site, index);
@@ -260,11 +244,7 @@ impl State {
         self.histories.get_mut(&id)?.tags.read(consistency)
     }
 
-    fn list_instances(
-        &mut self,
-        token: Option<&str>,
-        context: &mut Context<'_>,
-    ) -> Result<Value, ErrorResponse> {
+    fn list_instances(&mut self, token: Option<&str>, context: &mut Context<'_>) -> Result<Value> {
         let site = context.site;
         let entries = self.inventory.regions.get(&site.region);
         let entries = entries.into_iter().flatten().enumerate();
@@ -315,7 +295,7 @@ impl State {
         site: &Site,
         name: Option<&str>,
         token: Option<&str>,
-    ) -> Result<Value, ErrorResponse> {
+    ) -> Result<Value> {
         let all = || self.operations.list(site, name);
         let size = self.quirks.operations_per_page;
         let page = Page::new("operations", token, size, all().count())?;
@@ -328,7 +308,7 @@ impl State {
         Ok(page.response("operations", &operations, self.quirks.pages))
     }
 
-    fn check_page(&self, token: Option<&str>) -> Result<(), ErrorResponse> {
+    fn check_page(&self, token: Option<&str>) -> Result<()> {
         if token.is_some() && self.quirks.pages == Paging::Fail {
             let message = "This page cannot be read at this time.";
             return Err(ErrorResponse::service(message));

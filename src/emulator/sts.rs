@@ -9,7 +9,7 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
-use super::error_response::ErrorResponse;
+use super::error_response::{ErrorResponse, Result};
 use super::sessions::{Identity, Session, Sessions};
 use super::signature::SignatureError;
 
@@ -64,7 +64,7 @@ pub(super) fn handle(
     caller: Option<&Identity>,
     context: Context<'_>,
     id: &str,
-) -> Result<String, ErrorResponse> {
+) -> Result<String> {
     let unknown = || {
         let message = "Could not find this operation for version 2011-06-15";
         ErrorResponse::common("InvalidAction", 400, message)
@@ -97,7 +97,7 @@ fn caller_identity_xml(caller: &Identity) -> String {
     )
 }
 
-fn session_xml(session: &Session) -> Result<String, ErrorResponse> {
+fn session_xml(session: &Session) -> Result<String> {
     let invalid_time =
         |_| ErrorResponse::common("InternalFailure", 500, "This session has no end.");
     let expires = session.expires.format(&Rfc3339).map_err(invalid_time)?;
@@ -118,7 +118,7 @@ fn assume_role<'a>(
     form: &BTreeMap<String, String>,
     caller_arn: Option<&str>,
     context: Context<'a>,
-) -> Result<&'a Session, ErrorResponse> {
+) -> Result<&'a Session> {
     let parameter = |name: &str| form.get(name).map_or("", String::as_str);
     let (arn, name) = (parameter("RoleArn"), parameter("RoleSessionName"));
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
@@ -167,7 +167,7 @@ fn assume_role<'a>(
 }
 
 /// Checks the form of a web identity token: three parts in the alphabet of a JWT. Its issuer is not known.
-fn check_token(form: &BTreeMap<String, String>) -> Result<(), ErrorResponse> {
+fn check_token(form: &BTreeMap<String, String>) -> Result<()> {
     let token = form.get("WebIdentityToken").map_or("", String::as_str);
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     let parts: Vec<&str> = token.split('.').collect();

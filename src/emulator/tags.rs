@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{TagError, check_tag_key, check_tag_value};
 
-use super::error_response::ErrorResponse;
+use super::error_response::{ErrorResponse, Result};
 use super::quirks::{MissingEffect, Quirks, TagEffect};
 
 /// Tags by key.
@@ -33,7 +33,7 @@ pub(super) enum TagChange {
 
 impl TagChange {
     /// Validates the values of a `TagResource`. A tag without a value has an empty one ("optional value", service model).
-    pub(super) fn set(tags: Vec<Tag>) -> Result<Self, ErrorResponse> {
+    pub(super) fn set(tags: Vec<Tag>) -> Result<Self> {
         let mut valid = Tags::new();
         for Tag { key, value } in tags {
             let key = key.ok_or_else(|| ErrorResponse::missing("key"))?;
@@ -49,7 +49,7 @@ impl TagChange {
     }
 
     /// Validates the values of an `UntagResource`.
-    pub(super) fn remove(keys: Vec<String>) -> Result<Self, ErrorResponse> {
+    pub(super) fn remove(keys: Vec<String>) -> Result<Self> {
         let mut valid = BTreeSet::new();
         for key in keys {
             check_tag_key(&key).map_err(|error| invalid(&error))?;
@@ -69,7 +69,7 @@ impl TagChange {
     }
 
     /// The tags after the change. The limit prevents growth only, so that a resource above it can still lose tags.
-    pub(super) fn apply(&self, before: &Tags, quirks: &Quirks) -> Result<Tags, ErrorResponse> {
+    pub(super) fn apply(&self, before: &Tags, quirks: &Quirks) -> Result<Tags> {
         let mut after = before.clone();
         match self {
             Self::Set(tags) => {
@@ -123,7 +123,7 @@ fn duplicate_key(key: &str) -> ErrorResponse {
     ErrorResponse::invalid_input(format!("The tag key {key} is named twice."))
 }
 
-fn require_some(is_empty: bool, member: &str) -> Result<(), ErrorResponse> {
+fn require_some(is_empty: bool, member: &str) -> Result<()> {
     if is_empty {
         let message = format!("At least one of {member} is required.");
         return Err(ErrorResponse::invalid_input(message));

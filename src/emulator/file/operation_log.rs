@@ -9,7 +9,7 @@ use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::input;
 
@@ -20,31 +20,18 @@ use crate::atomic_file;
 /// below a megabyte.
 const MAX_OPERATIONS: usize = 2_000;
 
-/// The first line.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Header {
-    format: String,
-    version: u32,
-}
-
 const FORMAT: &str = "portward.operations";
 const VERSION: u32 = 1;
 
 /// A text is not a list of operations.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum OperationLogError {
     /// The header is missing, or for another version.
     #[error("line 1 is not the header of a version {VERSION} `{FORMAT}` file")]
     Header,
-    /// A line is not valid.
-    #[error("line {line}: {reason}")]
-    Line {
-        /// The number, from 1.
-        line: usize,
-        /// The reason.
-        reason: String,
-    },
+    /// The line of this number, from 1, is not valid.
+    #[error("line {0}: {1}")]
+    Line(usize, serde_json::Error),
 }
 
 /// Replaces the file.
@@ -115,7 +102,7 @@ impl OperationLog {
             self.file = Some((file, text.len() as u64));
             return Ok(());
         };
-        let mut line = operation.to_line().map_err(io::Error::other)?;
+        let mut line = serde_json::to_string(operation)?;
         line.push('\n');
         let written = file
             .write_all(line.as_bytes())
@@ -138,15 +125,14 @@ pub(super) fn parse(text: &str) -> Result<Vec<Operation>, OperationLogError> {
     let Some((first, _)) = lines.next() else {
         return Ok(Vec::new());
     };
-    let header: Option<Header> = serde_json::from_str(first).ok();
-    if header != Some(self::header()) {
+    if !serde_json::from_str(first).is_ok_and(|first: Value| first == header()) {
         return Err(OperationLogError::Header);
     }
     let mut operations: Vec<Operation> = Vec::new();
     let mut indices = BTreeMap::new();
     for (text, line) in lines {
-        let operation = Operation::from_line(text)
-            .map_err(|reason| OperationLogError::Line { line, reason })?;
+        let operation: Operation =
+            serde_json::from_str(text).map_err(|error| OperationLogError::Line(line, error))?;
         let index = *indices
             .entry(operation.id.clone())
             .or_insert(operations.len());
@@ -158,18 +144,15 @@ pub(super) fn parse(text: &str) -> Result<Vec<Operation>, OperationLogError> {
     Ok(operations)
 }
 
-fn header() -> Header {
-    Header {
-        format: FORMAT.to_owned(),
-        version: VERSION,
-    }
+/// The first line.
+fn header() -> Value {
+    json!({"format": FORMAT, "version": VERSION})
 }
 
 fn render(operations: &[Operation]) -> io::Result<String> {
-    let mut text = serde_json::to_string(&header())?;
-    text.push('\n');
+    let mut text = format!("{}\n", header());
     for operation in operations {
-        text.push_str(&operation.to_line().map_err(io::Error::other)?);
+        text.push_str(&serde_json::to_string(operation)?);
         text.push('\n');
     }
     Ok(text)

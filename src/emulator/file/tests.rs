@@ -29,7 +29,7 @@ fn state() -> (TempDir, PathBuf) {
 
 fn open(path: &Path, access: Access) -> Result<Store, String> {
     match Store::open(path, access) {
-        Ok((store, _)) => Ok(store),
+        Ok((store, ..)) => Ok(store),
         Err(error) => Err(error.to_string()),
     }
 }
@@ -201,8 +201,7 @@ fn steps(count: usize) -> Vec<Vec<Operation>> {
 }
 
 fn read(path: &Path, access: Access) -> Vec<Operation> {
-    let (_, content) = Store::open(path, access).expect("free");
-    content.operations
+    Store::open(path, access).expect("free").2
 }
 
 #[test]
@@ -210,8 +209,8 @@ fn operations_survive_a_restart() {
     let (directory, path) = state();
     let mut expected: Vec<Operation> = Vec::new();
     for steps in steps(3) {
-        let (mut store, content) = Store::open(&path, Access::ReadWrite).expect("free");
-        assert_eq!(content.operations, expected);
+        let (mut store, _, operations) = Store::open(&path, Access::ReadWrite).expect("free");
+        assert_eq!(operations, expected);
         for step in &steps {
             store.append(step).expect("written");
         }

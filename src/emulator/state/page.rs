@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::error_response::ErrorResponse;
+use super::super::error_response::{ErrorResponse, Result};
 use super::super::quirks::Paging;
 
 /// The requested part of a list.
@@ -22,7 +22,7 @@ impl Page {
         token: Option<&str>,
         size: usize,
         total: usize,
-    ) -> Result<Self, ErrorResponse> {
+    ) -> Result<Self> {
         let start = match token {
             None => 0,
             Some(token) => token

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::model::{AddressType, InstanceId, InstanceState, Key, PortState, Site};
 
 use super::super::context::{Cause, Context, StateChange};
-use super::super::error_response::ErrorResponse;
+use super::super::error_response::{ErrorResponse, Result};
 use super::super::quirks::{
     Acceptance, ListedPorts, OperationProgress, PutSteps, Quirks, ReadConsistency,
 };
@@ -84,7 +84,7 @@ impl RuleWrite {
         before: &[PortState],
         family: &AddressType,
         quirks: &Quirks,
-    ) -> Result<Vec<PortState>, ErrorResponse> {
+    ) -> Result<Vec<PortState>> {
         match self {
             Self::Open(rule) => rules::open(before, rule, family, quirks),
             Self::Close(rule) => rules::close(before, rule, quirks),
@@ -100,7 +100,7 @@ impl State {
         name: &str,
         write: &RuleWrite,
         context: &mut Context<'_>,
-    ) -> Result<Value, ErrorResponse> {
+    ) -> Result<Value> {
         let site = context.site;
         let index = self.index(site, name)?;
         let id = id(site, name);
@@ -169,7 +169,7 @@ impl State {
         id: &InstanceId,
         index: usize,
         context: &mut Context<'_>,
-    ) -> Result<(), ErrorResponse> {
+    ) -> Result<()> {
         let history = self.histories.get_mut(id);
         let Some(step) = history.and_then(|history| history.second_step.take()) else {
             return Ok(());
@@ -198,7 +198,7 @@ impl State {
         after: &[PortState],
         cause: Cause,
         context: &mut Context<'_>,
-    ) -> Result<(), ErrorResponse> {
+    ) -> Result<()> {
         let site = context.site;
         if after != before {
             self.entry(site, index).port_states = Some(after.into());
@@ -217,7 +217,7 @@ impl State {
         Ok(())
     }
 
-    fn check_settled(&mut self, site: &Site, index: usize) -> Result<(), ErrorResponse> {
+    fn check_settled(&mut self, site: &Site, index: usize) -> Result<()> {
         let (code, stopped) = (self.quirks.pending_error, self.quirks.stopped);
         let entry = self.entry(site, index);
         let state = InstanceState::from(entry.state.as_str());
@@ -232,7 +232,7 @@ impl State {
         Err(ErrorResponse::refusal(code, message))
     }
 
-    fn check_limit(&self, before: &[PortState], after: &[PortState]) -> Result<(), ErrorResponse> {
+    fn check_limit(&self, before: &[PortState], after: &[PortState]) -> Result<()> {
         let Quirks {
             source_limit: limit,
             source_limit_error: code,

@@ -8,7 +8,7 @@ use crate::inventory::Entry;
 use crate::model::{InstanceState, PortState, Protocol};
 
 use super::super::context::{Cause, Context, StateChange};
-use super::super::error_response::ErrorResponse;
+use super::super::error_response::Result;
 use super::super::faults::{InstanceChange, ScriptedEvent};
 use super::super::operation::uuid;
 use super::super::{random, rules};
@@ -26,7 +26,7 @@ impl State {
         event: &ScriptedEvent,
         random: u64,
         context: &mut Context<'_>,
-    ) -> Result<(), ErrorResponse> {
+    ) -> Result<()> {
         let Ok(index) = self.index(context.site, name) else {
             return Ok(());
         };
@@ -60,7 +60,7 @@ impl State {
         index: usize,
         new: Option<Entry>,
         context: &mut Context<'_>,
-    ) -> Result<(), ErrorResponse> {
+    ) -> Result<()> {
         let Some(entries) = self.inventory.regions.get_mut(&context.site.region) else {
             return Ok(());
         };

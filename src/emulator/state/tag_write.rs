@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use crate::model::InstanceId;
 
 use super::super::context::{Cause, Context, StateChange};
-use super::super::error_response::ErrorResponse;
+use super::super::error_response::{ErrorResponse, Result};
 use super::super::quirks::{ForeignArn, OperationProgress, ReadConsistency, TagOperations};
 use super::super::response_body;
 use super::super::tags::{TagChange, Tags};
@@ -43,7 +43,7 @@ impl State {
         resource_arn: Option<&str>,
         change: &TagChange,
         context: &mut Context<'_>,
-    ) -> Result<Value, ErrorResponse> {
+    ) -> Result<Value> {
         let site = context.site;
         let index = self.index(site, name)?;
         let foreign_arn = self.quirks.other_arn;
