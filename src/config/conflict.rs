@@ -6,6 +6,7 @@ use super::diagnostic::DiagnosticsBuilder;
 use super::rule::AbsentRule;
 use super::source::{Span, quote};
 use super::table::{Group, Settings};
+use super::write::toml_key;
 use crate::exposure::Access;
 use crate::model::{Code, DesiredInstance, Instance, Mode, Sources};
 
@@ -43,19 +44,6 @@ pub(super) fn resolve_setting<T: Copy + PartialEq>(
         }
     }
     Some(value)
-}
-
-/// A name as a key of TOML.
-fn toml_key(name: &str) -> String {
-    let is_bare = !name.is_empty()
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    if is_bare {
-        name.to_owned()
-    } else {
-        format!("{name:?}")
-    }
 }
 
 /// Adds the access that must not exist.

@@ -73,6 +73,7 @@ fn notes(desired: &Desired) -> Vec<String> {
 fn errors(text: &str, instances: &[Instance]) -> Vec<String> {
     let errors = resolve(text, instances).expect_err("refused");
     errors
+        .problems
         .iter()
         .map(|error| error.to_string().replacen("f.toml:", "", 1))
         .collect()
@@ -293,6 +294,24 @@ fn most_specific_setting_wins() {
             "10:8: error[PW-111]: groups `aa` and `bb` give `eu-central-1/web-1` different values of `mode` (let them agree, or set `mode` in `[instances.web-1]`)"
         ]
     );
+}
+
+#[test]
+fn hint_about_a_setting_names_the_table_in_toml() {
+    let text = "[groups.aa]\nmatch = { name = \"*\" }\nmode = \"additive\"\n[groups.bb]\nmatch = { name = \"*\" }\nmode = \"observe\"";
+    for (name, key) in [
+        ("web_1", "web_1"),
+        ("web.1", "\"web.1\""),
+        ("say \"a\\b\"", r#""say \"a\\b\"""#),
+        ("a\u{1b}b", r#""a\U0000001Bb""#),
+    ] {
+        let problems = errors(text, &[dual(name)]);
+        let hint = format!("set `mode` in `[instances.{key}]`)");
+        assert!(problems[0].ends_with(&hint), "{}", problems[0]);
+        let text = format!("{key} = 1");
+        let table = toml::de::DeTable::parse(&text).expect("a key").into_inner();
+        assert!(table.contains_key(name), "{key}");
+    }
 }
 
 #[test]

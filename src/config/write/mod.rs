@@ -155,12 +155,13 @@ fn full_name(id: &InstanceId) -> String {
     toml_string(&id.to_string())
 }
 
-/// A valid name as a key of TOML.
-fn toml_key(name: &str) -> String {
-    if name.contains('.') {
-        toml_string(name)
-    } else {
+/// A name as a key of TOML.
+pub(super) fn toml_key(name: &str) -> String {
+    let is_bare = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    if !name.is_empty() && name.bytes().all(is_bare) {
         name.to_owned()
+    } else {
+        toml_string(name)
     }
 }
 
