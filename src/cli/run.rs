@@ -93,7 +93,7 @@ impl Run {
     /// Ends the run with an error. Its plan and findings are discarded, so that no report presents them as a result.
     pub(super) fn fail(&mut self, error: &RunError) {
         (self.exit, self.error, self.problems) = match error {
-            RunError::Invalid(diagnostics) => (Exit::Config, None, problems(diagnostics)),
+            RunError::Invalid(diagnostics) => (Exit::Config, None, problems(&diagnostics.problems)),
             RunError::Command(error) => {
                 let problem = Problem::error(error.code, &error.message, error.hint.clone());
                 (error.exit, Some(problem), Vec::new())

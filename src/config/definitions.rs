@@ -1,21 +1,18 @@
 //! The definitions of the files, with names not yet resolved.
 //!
-//! Owns the types between `read`, which creates them, and `link`, which consumes them. Checks only that a name is defined
-//! once.
+//! Owns the types between `read`, which creates them, and `link`, which consumes them. Does not check anything.
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::diagnostic::DiagnosticsBuilder;
 use super::expected_count::ExpectedCount;
 use super::partial_id::PartialInstanceId;
 use super::selector::Selector;
-use super::source::{Span, quote};
+use super::source::Span;
 use super::tree::SpannedString;
-use crate::model::{Code, Mode, PolicySeverity, Strategy};
+use crate::model::{Mode, PolicySeverity, Strategy};
 
 /// The definitions of all files.
 #[derive(Debug, Default)]
@@ -153,24 +150,3 @@ pub(super) struct InstanceDef {
 
 /// Definitions by name, each with the span of its name.
 pub(super) type NamedDefinitions<T> = BTreeMap<String, (Span, T)>;
-
-/// Adds a definition. A second definition of the same name is an error.
-pub(super) fn define<T>(
-    report: &mut DiagnosticsBuilder,
-    definitions: &mut NamedDefinitions<T>,
-    kind: &str,
-    name: SpannedString,
-    item: T,
-) {
-    match definitions.entry(name.text) {
-        Entry::Vacant(entry) => {
-            entry.insert((name.span, item));
-        }
-        Entry::Occupied(entry) => {
-            let message = format!("{kind} {} is defined twice", quote(entry.key()));
-            report
-                .error(Code::InvalidName, name.span, message)
-                .related(entry.get().0, "first defined here");
-        }
-    }
-}

@@ -46,23 +46,8 @@ pub struct Diagnostic {
 /// All problems of a configuration with errors, sorted by file and place, including warnings. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct Diagnostics {
-    problems: Vec<Diagnostic>,
-}
-
-impl Diagnostics {
     /// The problems, in order.
-    pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
-        self.problems.iter()
-    }
-}
-
-impl<'a> IntoIterator for &'a Diagnostics {
-    type Item = &'a Diagnostic;
-    type IntoIter = std::slice::Iter<'a, Diagnostic>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
-    }
+    pub problems: Vec<Diagnostic>,
 }
 
 /// One line for each problem: `file:line:column: error[PW-103]: message (hint)`.

@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
-use super::definitions::{BodyDef, Definitions, GroupDef, InstanceDef, define};
+use super::definitions::{BodyDef, Defaults, Definitions, GroupDef, InstanceDef};
 use super::diagnostic::DiagnosticsBuilder;
 use super::keys;
 use super::partial_id::PartialInstanceId;
@@ -93,6 +93,7 @@ pub(super) fn read_parts(
         }
         let mut reader = FileReader {
             report,
+            defs,
             file,
             offset: part.start,
             has_syntax_errors,
@@ -100,7 +101,7 @@ pub(super) fn read_parts(
         let known =
             part.start > 0 || is_readable_version(&mut reader, root.get_ref(), is_first, &source);
         if known {
-            includes.append(&mut read_root(&mut reader, defs, root.get_ref(), is_first));
+            includes.append(&mut read_root(&mut reader, root.get_ref(), is_first));
         }
         syntax::drop_tree(root.into_inner());
         if !known {
@@ -113,7 +114,6 @@ pub(super) fn read_parts(
 
 fn read_root(
     reader: &mut FileReader<'_>,
-    defs: &mut Definitions,
     root: &DeTable<'_>,
     is_first: bool,
 ) -> Vec<SpannedString> {
@@ -135,16 +135,16 @@ fn read_root(
         }
         match key {
             "include" => includes = reader.read_strings(value, "`include`"),
-            "defaults" => read_defaults(reader, defs, value),
-            "guard" => defs.guard = guard::read(reader, value),
-            "grants" => defs.grants = grants::read(reader, span, value),
-            "policy" => policy::read(reader, defs, value),
-            "accounts" => read_tables(reader, defs, key, value, accounts::read),
-            "addresses" => read_tables(reader, defs, key, value, read_address_set),
-            "services" => read_tables(reader, defs, key, value, read_service),
-            "rulesets" => read_tables(reader, defs, key, value, read_ruleset),
-            "groups" => read_tables(reader, defs, key, value, read_group),
-            "instances" => read_tables(reader, defs, key, value, read_instance),
+            "defaults" => reader.defs.defaults = read_defaults(reader, value),
+            "guard" => reader.defs.guard = guard::read(reader, value),
+            "grants" => reader.defs.grants = grants::read(reader, span, value),
+            "policy" => policy::read(reader, value),
+            "accounts" => read_tables(reader, key, value, accounts::read),
+            "addresses" => read_tables(reader, key, value, read_address_set),
+            "services" => read_tables(reader, key, value, read_service),
+            "rulesets" => read_tables(reader, key, value, read_ruleset),
+            "groups" => read_tables(reader, key, value, read_group),
+            "instances" => read_tables(reader, key, value, read_instance),
             _ => {}
         }
     }
@@ -188,10 +188,9 @@ fn is_readable_version(
 /// Reads the tables under a key, each with its name.
 fn read_tables(
     reader: &mut FileReader<'_>,
-    defs: &mut Definitions,
     key: &str,
     value: &Value<'_>,
-    read: fn(&mut FileReader<'_>, &mut Definitions, SpannedString, &Value<'_>),
+    read: fn(&mut FileReader<'_>, SpannedString, &Value<'_>),
 ) {
     if let DeValue::Array(_) = value.get_ref() {
         let message = format!("`[{key}]` must be a table, found a list");
@@ -208,15 +207,15 @@ fn read_tables(
             text: key.get_ref().clone().into_owned(),
             span: reader.span(key),
         };
-        read(reader, defs, name, value);
+        read(reader, name, value);
     }
 }
 
-fn read_defaults(reader: &mut FileReader<'_>, defs: &mut Definitions, value: &Value<'_>) {
+fn read_defaults(reader: &mut FileReader<'_>, value: &Value<'_>) -> Defaults {
+    let mut defaults = Defaults::default();
     let Some(table) = reader.read_table(value, "`[defaults]`", keys::DEFAULTS) else {
-        return;
+        return defaults;
     };
-    let defaults = &mut defs.defaults;
     for (key, value) in table {
         match key.get_ref().as_ref() {
             "region" => {
@@ -240,6 +239,7 @@ fn read_defaults(reader: &mut FileReader<'_>, defs: &mut Definitions, value: &Va
             _ => {}
         }
     }
+    defaults
 }
 
 /// Those of these regions that are valid; the others are reported.
@@ -265,12 +265,7 @@ fn check_definition_name(reader: &mut FileReader<'_>, kind: &str, name: &Spanned
     false
 }
 
-fn read_address_set(
-    reader: &mut FileReader<'_>,
-    defs: &mut Definitions,
-    name: SpannedString,
-    value: &Value<'_>,
-) {
+fn read_address_set(reader: &mut FileReader<'_>, name: SpannedString, value: &Value<'_>) {
     let quoted = quote(&name.text);
     let hint = "a set names at least one address, network or set";
     let members = reader.read_nonempty_strings(value, &format!("address set {quoted}"), hint);
@@ -280,22 +275,11 @@ fn read_address_set(
             .error(Code::InvalidName, name.span, message)
             .hint("give the set another name");
     } else if check_definition_name(reader, "an address set", &name) {
-        define(
-            reader.report,
-            &mut defs.addresses,
-            "address set",
-            name,
-            members,
-        );
+        reader.define(|defs| &mut defs.addresses, "address set", name, members);
     }
 }
 
-fn read_service(
-    reader: &mut FileReader<'_>,
-    defs: &mut Definitions,
-    name: SpannedString,
-    value: &Value<'_>,
-) {
+fn read_service(reader: &mut FileReader<'_>, name: SpannedString, value: &Value<'_>) {
     let quoted = quote(&name.text);
     let hint = "a service has at least one port, as in [\"tcp/8080\"]";
     let members = reader.read_nonempty_strings(value, &format!("service {quoted}"), hint);
@@ -310,20 +294,15 @@ fn read_service(
             .error(Code::InvalidName, name.span, message)
             .hint(hint);
     } else if check_definition_name(reader, "a service", &name) {
-        define(reader.report, &mut defs.services, "service", name, members);
+        reader.define(|defs| &mut defs.services, "service", name, members);
     }
 }
 
-fn read_ruleset(
-    reader: &mut FileReader<'_>,
-    defs: &mut Definitions,
-    name: SpannedString,
-    value: &Value<'_>,
-) {
+fn read_ruleset(reader: &mut FileReader<'_>, name: SpannedString, value: &Value<'_>) {
     if check_definition_name(reader, "a ruleset", &name) {
         let subject = format!("ruleset {}", quote(&name.text));
         let rules = read_rules(reader, value, &subject, RuleKind::Rule);
-        define(reader.report, &mut defs.rulesets, "ruleset", name, rules);
+        reader.define(|defs| &mut defs.rulesets, "ruleset", name, rules);
     }
 }
 
@@ -343,12 +322,7 @@ fn read_body(reader: &mut FileReader<'_>, table: &DeTable<'_>) -> BodyDef {
     body
 }
 
-fn read_group(
-    reader: &mut FileReader<'_>,
-    defs: &mut Definitions,
-    name: SpannedString,
-    value: &Value<'_>,
-) {
+fn read_group(reader: &mut FileReader<'_>, name: SpannedString, value: &Value<'_>) {
     let subject = format!("group {}", quote(&name.text));
     let valid = check_definition_name(reader, "a group", &name);
     let Some(table) = reader.read_table(value, &subject, keys::GROUP) else {
@@ -372,7 +346,7 @@ fn read_group(
         body,
     };
     if valid {
-        define(reader.report, &mut defs.groups, "group", name, group);
+        reader.define(|defs| &mut defs.groups, "group", name, group);
     }
 }
 
@@ -406,12 +380,7 @@ fn unquoted_dotted_name(
     Some((span?, name)).filter(|_| is_meant)
 }
 
-fn read_instance(
-    reader: &mut FileReader<'_>,
-    defs: &mut Definitions,
-    key: SpannedString,
-    value: &Value<'_>,
-) {
+fn read_instance(reader: &mut FileReader<'_>, key: SpannedString, value: &Value<'_>) {
     let subject = format!("instance {}", quote(&key.text));
     let Some(id) = PartialInstanceId::parse(&key.text) else {
         let message = format!(
@@ -445,12 +414,6 @@ fn read_instance(
     let body = read_body(reader, table);
     if valid {
         let instance = InstanceDef { id, body };
-        define(
-            reader.report,
-            &mut defs.instances,
-            "instance",
-            key,
-            instance,
-        );
+        reader.define(|defs| &mut defs.instances, "instance", key, instance);
     }
 }

@@ -18,12 +18,13 @@ impl Diagnostics {
     /// information of their own. Ends with a newline.
     pub fn render(&self, color: bool) -> String {
         let mut out = String::new();
-        for problem in self {
+        for problem in &self.problems {
             out.push_str(&problem.render(color));
             out.push('\n');
         }
         let count = |severity| -> usize {
-            let problems = self.iter().filter(|problem| problem.severity == severity);
+            let problems = self.problems.iter();
+            let problems = problems.filter(|problem| problem.severity == severity);
             problems.map(|problem| problem.count).sum()
         };
         let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));

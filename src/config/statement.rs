@@ -99,11 +99,6 @@ fn only<'a>(mut names: impl Iterator<Item = &'a String>) -> Option<&'a String> {
 }
 
 impl Scope {
-    /// The instance with this ID.
-    pub(crate) fn of_instance(id: PartialInstanceId) -> Self {
-        Self::Instance(id)
-    }
-
     /// Parses `NAME`, `REGION/NAME` or `ACCOUNT/REGION/NAME`, each part a pattern; `None` if one is not valid.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let id = PartialInstanceId::parse(text)?;

@@ -1,10 +1,13 @@
 //! Typed reading of the TOML tree with its spans.
 //!
-//! Owns the messages about wrong types and unknown keys. Does not know what any key means; `read` does.
+//! Owns the messages about wrong types, unknown keys and names that are defined twice. Does not know what any key means; `read` does.
+
+use std::collections::btree_map::Entry;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::definitions::{Definitions, NamedDefinitions};
 use super::diagnostic::{DiagnosticsBuilder, SpannedDiagnostic};
 use super::hints;
 use super::source::{Span, quote};
@@ -20,9 +23,10 @@ pub(super) struct SpannedString {
     pub(super) span: Span,
 }
 
-/// The file that is being read.
+/// The file that is being read, with the definitions and the problems of all files so far.
 pub(super) struct FileReader<'r> {
     pub(super) report: &'r mut DiagnosticsBuilder,
+    pub(super) defs: &'r mut Definitions,
     pub(super) file: usize,
     /// Where the part of the file begins that is being read.
     pub(super) offset: usize,
@@ -37,6 +41,27 @@ impl FileReader<'_> {
             self.file,
             self.offset + range.start..self.offset + range.end,
         )
+    }
+
+    /// Adds a definition. A second definition of the same name is an error.
+    pub(super) fn define<T>(
+        &mut self,
+        definitions: fn(&mut Definitions) -> &mut NamedDefinitions<T>,
+        kind: &str,
+        name: SpannedString,
+        item: T,
+    ) {
+        match definitions(self.defs).entry(name.text) {
+            Entry::Vacant(entry) => {
+                entry.insert((name.span, item));
+            }
+            Entry::Occupied(entry) => {
+                let message = format!("{kind} {} is defined twice", quote(entry.key()));
+                self.report
+                    .error(Code::InvalidName, name.span, message)
+                    .related(entry.get().0, "first defined here");
+            }
+        }
     }
 
     pub(super) fn error(

@@ -197,7 +197,7 @@ fn from_config(
         .collect();
     let assumed = config.resolve(&own, &BTreeSet::new(), context.as_of)?;
     for place in unknown {
-        let mut rules = statements.rules_for(&Scope::of_instance(place.clone()));
+        let mut rules = statements.rules_for(&Scope::Instance(place.clone()));
         let wanted = assumed.instances.get(&instance_id(place)).cloned();
         rules.desired = wanted.map(|wanted| (assumed_instance(place), wanted));
         if rules.declared == Declared::No {
@@ -259,7 +259,7 @@ fn resolve(
     // Without a number of instances to compare with, what is left is wrong in itself.
     listing.complete.clear();
     let desired = config.resolve_listed(&known.instances, &listing, as_of)?;
-    let errors = errors_found.into_iter();
+    let errors = errors_found.problems.iter();
     let errors = errors.filter(|problem| problem.severity == Severity::Error);
     document.notes.extend(
         errors.map(|problem| format!("on the old side, {} ({})", problem.message, problem.origin)),

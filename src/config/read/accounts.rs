@@ -2,7 +2,7 @@
 //!
 //! Owns the forms of IDs, role ARNs and profile names. Does not accept secrets, which have no key here.
 
-use super::super::definitions::{Account, Definitions, define};
+use super::super::definitions::Account;
 use super::super::keys;
 use super::super::source::quote;
 use super::super::tree::{FileReader, SpannedString, Value};
@@ -10,16 +10,11 @@ use super::{check_definition_name, valid_regions};
 use crate::model::{Code, is_unsafe};
 
 /// Reads an account. An account without a valid `id` is left out.
-pub(super) fn read(
-    reader: &mut FileReader<'_>,
-    defs: &mut Definitions,
-    name: SpannedString,
-    value: &Value<'_>,
-) {
+pub(super) fn read(reader: &mut FileReader<'_>, name: SpannedString, value: &Value<'_>) {
     let subject = format!("account {}", quote(&name.text));
     let has_valid_name = check_definition_name(reader, "an account", &name);
     let Some(table) = reader.read_table(value, &subject, keys::ACCOUNT) else {
-        defs.is_incomplete = true;
+        reader.defs.is_incomplete = true;
         return;
     };
     let mut text = |key: &str| {
@@ -61,7 +56,7 @@ pub(super) fn read(
     });
     let (true, Some(id)) = (has_valid_name, id) else {
         // The name is not reported as undefined where it is used.
-        defs.is_incomplete = true;
+        reader.defs.is_incomplete = true;
         return;
     };
     let account = Account {
@@ -70,7 +65,7 @@ pub(super) fn read(
         regions: regions.unwrap_or_default(),
         profile: profile.map(|profile| profile.text),
     };
-    define(reader.report, &mut defs.accounts, "account", name, account);
+    reader.define(|defs| &mut defs.accounts, "account", name, account);
 }
 
 /// Whether a text is the ARN of a role of this account; an error if it is not.

@@ -4,7 +4,7 @@
 
 use toml::de::{DeTable, DeValue};
 
-use super::super::definitions::{AtMost, Definitions, PolicyDef, RuleDef, Severity, define};
+use super::super::definitions::{AtMost, PolicyDef, RuleDef, Severity};
 use super::super::source::{Span, quote};
 use super::super::tree::{FileReader, SpannedString, Value};
 use super::super::{keys, policy, source_expr};
@@ -22,7 +22,7 @@ const SEVERITIES: &[(&str, Severity)] = &[
 /// The keys of a policy that has the `id` of a built-in one.
 const BUILT_IN_KEYS: [&str; 2] = ["id", "severity"];
 
-pub(super) fn read(reader: &mut FileReader<'_>, defs: &mut Definitions, value: &Value<'_>) {
+pub(super) fn read(reader: &mut FileReader<'_>, value: &Value<'_>) {
     let DeValue::Array(items) = value.get_ref() else {
         let message = "`policy` must be a list of tables";
         reader
@@ -31,11 +31,11 @@ pub(super) fn read(reader: &mut FileReader<'_>, defs: &mut Definitions, value: &
         return;
     };
     for item in items {
-        read_policy(reader, defs, item);
+        read_policy(reader, item);
     }
 }
 
-fn read_policy(reader: &mut FileReader<'_>, defs: &mut Definitions, value: &Value<'_>) {
+fn read_policy(reader: &mut FileReader<'_>, value: &Value<'_>) {
     let Some(table) = reader.read_table(value, "a policy", keys::POLICY) else {
         return;
     };
@@ -60,7 +60,7 @@ fn read_policy(reader: &mut FileReader<'_>, defs: &mut Definitions, value: &Valu
     } else {
         read_custom(reader, table, &id, severity)
     };
-    define(reader.report, &mut defs.policies, "policy", id, definition);
+    reader.define(|defs| &mut defs.policies, "policy", id, definition);
 }
 
 fn read_built_in(

@@ -27,7 +27,7 @@ fn problems(directory: &TempDir) -> Vec<String> {
     let prefix = format!("{}/", directory.path().display());
     let found = match first(directory) {
         Ok(config) => config.warnings().to_vec(),
-        Err(errors) => errors.iter().cloned().collect(),
+        Err(errors) => errors.problems.iter().cloned().collect(),
     };
     found
         .iter()
@@ -262,6 +262,7 @@ fn files_may_define_different_names() {
     assert!(found[4].starts_with("top/fleet/c.toml:3:"), "{found:?}");
     let errors = first(&all).expect_err("refused");
     let (origin, what) = errors
+        .problems
         .iter()
         .nth(2)
         .and_then(|e| e.related.clone())

@@ -56,9 +56,9 @@ fn exercise(sources: Vec<Source>) {
         },
         Err(problems) => problems,
     };
-    assert!(problems.iter().next().is_some());
+    assert!(problems.problems.iter().next().is_some());
     // Only the number of the problems that are not shown has no line.
-    assert!(problems.iter().all(|problem| {
+    assert!(problems.problems.iter().all(|problem| {
         problem.origin.line > 0
             || problem
                 .message
@@ -198,7 +198,7 @@ proptest! {
     #[test]
     fn problems_are_sorted(order in Just(vec!["[addresses]\nx = 1\n", "[defaults]\nmode = \"x\"\n", "[nothing]\n", "[instances.a]\n"]).prop_shuffle()) {
         let problems = parse(vec![Source::new("f", order.concat())]).expect_err("refused");
-        let places: Vec<(usize, usize)> = problems.iter().map(|p| (p.origin.line, p.origin.column)).collect();
+        let places: Vec<(usize, usize)> = problems.problems.iter().map(|p| (p.origin.line, p.origin.column)).collect();
         prop_assert!(places.is_sorted());
         prop_assert_eq!(places.into_iter().collect::<BTreeSet<_>>().len(), 5);
     }

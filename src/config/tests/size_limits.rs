@@ -29,6 +29,7 @@ fn problems(text: &str) -> Vec<String> {
         Err(errors) => {
             // The warnings about the sources do not matter here.
             let errors = errors
+                .problems
                 .iter()
                 .filter(|problem| problem.severity == Severity::Error);
             let problems = errors.map(ToString::to_string);

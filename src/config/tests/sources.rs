@@ -10,6 +10,7 @@ fn of(bytes: &[u8]) -> Result<(), Diagnostics> {
 fn first(bytes: &[u8]) -> String {
     of(bytes)
         .expect_err("refused")
+        .problems
         .iter()
         .next()
         .expect("never empty")
@@ -46,7 +47,11 @@ fn bytes_that_are_not_utf8_are_reported() {
 #[test]
 fn every_syntax_error_is_reported() {
     let errors = read("[defaults\nx = = 1\n[services]\ny = \"tcp/1").expect_err("refused");
-    let lines: Vec<usize> = errors.iter().map(|problem| problem.origin.line).collect();
+    let lines: Vec<usize> = errors
+        .problems
+        .iter()
+        .map(|problem| problem.origin.line)
+        .collect();
     assert!(lines.len() >= 3 && lines.is_sorted(), "{errors}");
 }
 
@@ -67,6 +72,7 @@ fn columns_count_characters() {
     ] {
         let errors = parse(vec![Source::new("f.toml", text)]).expect_err("refused");
         let places: Vec<(usize, usize)> = errors
+            .problems
             .iter()
             .map(|e| (e.origin.line, e.origin.column))
             .collect();

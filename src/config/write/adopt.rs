@@ -13,7 +13,7 @@ use super::super::rule::{Families, Rule};
 use super::super::source::Source;
 use super::super::source_expr::{self, SourceExpr, SourceItem};
 use super::super::table::{InstanceTable, Settings, used_rulesets};
-use super::edit::{Edits, TableKey};
+use super::edit::Edits;
 use super::full_name;
 use super::lines::{self, Inexpressible, KnownNames};
 use crate::model::{
@@ -312,11 +312,7 @@ impl Adoption<'_> {
             ));
             return;
         };
-        let key = TableKey {
-            span: table.span,
-            name: &table.key,
-        };
-        if self.edits.add_rules(&key, &rules).is_none() {
+        if self.edits.add_rules(table, &rules).is_none() {
             let text = format!(
                 "its own table has a form that only a person can add to: {}",
                 rules.join(", ")

@@ -12,14 +12,9 @@ use toml::de::{DeTable, DeValue};
 use toml_edit::{Array, InlineTable, RawString};
 
 use super::super::source::Span;
+use super::super::table::InstanceTable;
 use super::super::tree::Value;
 use super::lines::one_or_list;
-
-/// The key of an instance table below `instances`.
-pub(super) struct TableKey<'a> {
-    pub(super) span: Span,
-    pub(super) name: &'a str,
-}
 
 /// A remaining part of a rule: its texts of `allow` and of `from`; `None` if unchanged.
 type RulePart = (Option<Vec<String>>, Option<Vec<String>>);
@@ -85,12 +80,12 @@ impl<'a> Edits<'a> {
         Some(())
     }
 
-    /// Adds rules to a table.
-    pub(super) fn add_rules(&mut self, key: &TableKey<'_>, rules: &[String]) -> Option<()> {
-        let file = key.span.file();
-        let (_, table) = instances(&self.trees[file]).find(|(name, _)| *name == key.name)?;
-        let Some(range) = table.get("rules").map(toml::Spanned::span) else {
-            return self.add_list(key, rules);
+    /// Adds rules to the table of an instance.
+    pub(super) fn add_rules(&mut self, table: &InstanceTable, rules: &[String]) -> Option<()> {
+        let file = table.span.file();
+        let (_, tree) = instances(&self.trees[file]).find(|(name, _)| *name == table.key)?;
+        let Some(range) = tree.get("rules").map(toml::Spanned::span) else {
+            return self.add_list(table.span, rules);
         };
         let rules = rules.iter().map(|rule| rule.parse().ok());
         self.list(file, range)?.added = rules.collect::<Option<_>>()?;
@@ -122,10 +117,10 @@ impl<'a> Edits<'a> {
         }
     }
 
-    /// Adds a list of rules below the header of a table without one.
-    fn add_list(&mut self, key: &TableKey<'_>, rules: &[String]) -> Option<()> {
-        let text = self.texts[key.span.file()];
-        let start = text[..key.span.start()]
+    /// Adds a list of rules below the header of a table without one, whose key is at this place.
+    fn add_list(&mut self, key: Span, rules: &[String]) -> Option<()> {
+        let text = self.texts[key.file()];
+        let start = text[..key.start()]
             .rfind('\n')
             .map_or(0, |newline| newline + 1);
         let line = text[start..]
@@ -134,11 +129,11 @@ impl<'a> Edits<'a> {
             .unwrap_or_default();
         // Only for `[instances.x]`, not for a key in a table or a part of a longer header.
         let is_header = line.trim_start().starts_with("[instances.")
-            && text[key.span.end()..].trim_start().starts_with(']');
+            && text[key.end()..].trim_start().starts_with(']');
         let newline = if line.ends_with('\n') { "" } else { "\n" };
         is_header.then(|| {
             self.insertions.insert(
-                (key.span.file(), start + line.len()),
+                (key.file(), start + line.len()),
                 format!("{newline}rules = {}\n", super::format_list(rules)),
             );
         })

@@ -164,6 +164,7 @@ fn check_configuration(path: Option<&Path>) -> Result<(Option<Config>, Check), C
     match config::load(path) {
         Err(problems) => {
             let errors = problems
+                .problems
                 .iter()
                 .filter(|one| one.severity == Severity::Error);
             let text = format!("`{name}` is not valid: {}", count(errors.count(), "error"));
