@@ -4,7 +4,7 @@
 //! Seconds are those that the kernel gave to this thread where it tells them, because other programs share the machine;
 //! elsewhere they are those of the clock.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Instant;
 
@@ -55,7 +55,8 @@ pub(crate) fn run(config: &Path, inventory: &Path) -> anyhow::Result<String> {
 
     let defects = lint::lint(&plan).len();
     let declared = desired.instances.len();
-    let refusals = policy::judge(&plan, &desired.guard, declared, &[], "").refusals;
+    let refusals =
+        policy::judge(&plan, &desired.guard, declared, &BTreeMap::new(), &[], "").refusals;
     let findings = policy::check_policies(&plan, &desired, CheckedRules::Result);
     stage("judge");
 

@@ -58,21 +58,10 @@ pub struct Judgement {
 
 /// Checks a plan.
 ///
-/// `scope` is the number of all declared instances, before any restriction. `reason` is the reason of the consent; it becomes part
-/// of each override that is needed.
+/// `scope` is the number of all declared instances, before any restriction. `changed` are the instances that somebody else has
+/// changed since the run that the plan rolls back, with the difference. `reason` is the reason of the consent; it becomes part of
+/// each override that is needed.
 pub fn judge(
-    plan: &Plan,
-    guard: &Guard,
-    scope: usize,
-    allowed: &[Consent],
-    reason: &str,
-) -> Judgement {
-    judge_undo(plan, guard, scope, &BTreeMap::new(), allowed, reason)
-}
-
-/// Checks a plan that rolls back a run. `changed` are the instances that somebody else has changed since then, with the
-/// difference.
-pub fn judge_undo(
     plan: &Plan,
     guard: &Guard,
     scope: usize,
@@ -123,12 +112,10 @@ pub fn judge_undo(
         }
     }
     let limit = guard.instance_limit(scope);
-    let instances = consents.excess(&changing, limit, |_| 1);
-    refusals.extend(instances.map(|excess| excess.refusal("instance", "change")));
-    let rules = consents.excess(&changing, guard.max_closed, closing::count_closed_rules);
-    refusals.extend(
-        rules.map(|excess| excess.refusal("rule", "be closed to all or most of their sources")),
-    );
+    refusals.extend(consents.excess(&changing, limit, |_| 1, ["instance", "change"]));
+    let words = ["rule", "be closed to all or most of their sources"];
+    let size = closing::count_closed_rules;
+    refusals.extend(consents.excess(&changing, guard.max_closed, size, words));
     consents.judgement(refusals, reason)
 }
 
@@ -141,7 +128,7 @@ pub fn lint(plan: &Plan, guard: &Guard, scope: usize) -> Vec<Refusal> {
         .filter_map(|consent| Consent::from_override(consent).ok())
         .collect();
     // A plan does not say what others changed since then, but its executor does not write to changed instances.
-    judge(plan, guard, scope, &allowed, "").refusals
+    judge(plan, guard, scope, &BTreeMap::new(), &allowed, "").refusals
 }
 
 /// The reason why a plan leaves an instance without rules, if it does.
@@ -170,37 +157,6 @@ fn hint(guard: GuardName, selector: Option<&str>) -> String {
     format!("if that is meant: `--allow {guard}{selector} --reason \"…\"`")
 }
 
-/// A number of instances or rules above a limit.
-struct Excess {
-    /// The number without consent.
-    rest: usize,
-    /// The number with consent.
-    allowed: usize,
-    limit: usize,
-}
-
-impl Excess {
-    fn refusal(self, noun: &str, verb: &str) -> Refusal {
-        let Self {
-            rest,
-            allowed,
-            limit,
-        } = self;
-        let besides = match allowed {
-            0 => String::new(),
-            allowed => format!(" besides {allowed} that are allowed"),
-        };
-        let rest = count(rest, noun);
-        Refusal {
-            guard: GuardName::BlastRadius,
-            code: Code::BlastRadius,
-            instance: None,
-            reason: format!("{rest} would {verb}{besides}, and the limit of one run is {limit}"),
-            hint: hint(GuardName::BlastRadius, None),
-        }
-    }
-}
-
 /// The given consents, and which of them were needed.
 struct ConsentUse<'a> {
     allowed: &'a [Consent],
@@ -220,13 +176,14 @@ impl ConsentUse<'_> {
         is_covered
     }
 
-    /// The excess over the limit, if each instance counts with its size and instances with consent do not count.
+    /// The refusal of an excess over the limit, if each instance counts with its size and instances with consent do not count.
     fn excess(
         &mut self,
         changing: &[&InstancePlan],
         limit: usize,
         size: impl Fn(&InstancePlan) -> usize,
-    ) -> Option<Excess> {
+        [noun, verb]: [&str; 2],
+    ) -> Option<Refusal> {
         let all: usize = changing.iter().map(|instance| size(instance)).sum();
         if all <= limit {
             return None;
@@ -237,10 +194,17 @@ impl ConsentUse<'_> {
         });
         let allowed: usize = covered.map(|instance| size(instance)).sum();
         let rest = all - allowed;
-        (rest > limit).then_some(Excess {
-            rest,
-            allowed,
-            limit,
+        let besides = match allowed {
+            0 => String::new(),
+            allowed => format!(" besides {allowed} that are allowed"),
+        };
+        let count = count(rest, noun);
+        (rest > limit).then(|| Refusal {
+            guard: GuardName::BlastRadius,
+            code: Code::BlastRadius,
+            instance: None,
+            reason: format!("{count} would {verb}{besides}, and the limit of one run is {limit}"),
+            hint: hint(GuardName::BlastRadius, None),
         })
     }
 

@@ -8,7 +8,7 @@ mod guards;
 mod policies;
 
 pub use consent::{Consent, ConsentError};
-pub use guards::{Judgement, Refusal, judge, judge_undo, lint};
+pub use guards::{Judgement, Refusal, judge, lint};
 pub use policies::{
     CheckedRules, Findings, Occurrence, Subject, Violation, ViolationKind, Witness,
     check_declared_rules, check_declared_tables, check_policies,

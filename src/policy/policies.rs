@@ -73,31 +73,17 @@ pub fn check_policies(plan: &Plan, desired: &Desired, state: CheckedRules) -> Fi
             findings.repeat(earlier.violations.clone(), &Subject::Instance(id.clone()));
             continue;
         }
-        let waivers = policies.waivers.get(id).map_or(&[][..], Vec::as_slice);
-        waiver_use.add(waivers);
-        let target = CheckTarget {
-            subject: Subject::Instance(id.clone()),
-            rules: &wanted.rules,
-            waivers,
-            mode: Some(wanted.mode),
-            plan: Some(instance),
-        };
+        let target = CheckTarget::of_instance(id, wanted, policies, Some(instance));
         let mut comparison = Comparison::new(instance, state);
-        if !waivers.is_empty() {
+        if !target.waivers.is_empty() {
             comparison.undeclared = UndeclaredAccess::of(instance, wanted, state);
         }
         let families = &instance.instance.address_type;
         let compiled_policies = compiled_policies
             .entry(families)
             .or_insert_with(|| CompiledPolicy::all(policies, families));
-        for compiled in applying.iter().map(|policy| &compiled_policies[*policy]) {
-            target.check(
-                compiled,
-                &comparison,
-                &mut findings.violations,
-                &mut waiver_use,
-            );
-        }
+        let compiled = applying.iter().map(|policy| &compiled_policies[*policy]);
+        target.check(compiled, &comparison, &mut findings, &mut waiver_use);
         let checked = CheckedInstance {
             plan: instance,
             policies: applying,
@@ -253,59 +239,79 @@ struct CheckTarget<'a> {
 }
 
 impl<'a> CheckTarget<'a> {
-    fn check(
+    fn of_instance(
+        id: &InstanceId,
+        wanted: &'a DesiredInstance,
+        policies: &'a Policies,
+        plan: Option<&'a InstancePlan>,
+    ) -> Self {
+        Self {
+            subject: Subject::Instance(id.clone()),
+            rules: &wanted.rules,
+            waivers: policies.waivers.get(id).map_or(&[], Vec::as_slice),
+            mode: Some(wanted.mode),
+            plan,
+        }
+    }
+
+    fn check<'p>(
         &self,
-        CompiledPolicy { policy, demands }: &CompiledPolicy<'_>,
+        policies: impl Iterator<Item = &'p CompiledPolicy<'p>>,
         comparison: &Comparison,
-        violations: &mut Vec<Violation>,
+        findings: &mut Findings,
         waiver_use: &mut WaiverUse<'a>,
     ) {
-        let family = comparison.after.family;
-        let waivers = self.waivers.iter();
-        let waivers = waivers.filter(|waiver| waiver.policies.contains(&policy.id));
-        // Access that a waiver exempted, ended or not, does not count as existing for a rule without a waiver.
-        let waived_before =
-            access_of_waivers(waivers.clone(), family).difference(&comparison.undeclared.before);
-        let waivers: Vec<&'a Waiver> = waivers.filter(|waiver| waiver.in_force).collect();
-        let waived = waived_access(self.rules, &waivers, family);
-        let waived = waived.difference(&comparison.undeclared.after);
-        for (demand, compiled) in demands {
-            let is_required = compiled.is_required();
-            let violating = compiled.violating(if is_required {
-                comparison.satisfying()
-            } else {
-                &comparison.after.possible
-            });
-            if violating.is_empty() {
-                continue;
-            }
-            let breach = if is_required {
-                Breach {
-                    possible: violating.clone(),
-                    certain: violating,
-                    before: compiled.violating(&comparison.before),
+        waiver_use.add(self.waivers);
+        for CompiledPolicy { policy, demands } in policies {
+            let family = comparison.after.family;
+            let waivers = self.waivers.iter();
+            let waivers = waivers.filter(|waiver| waiver.policies.contains(&policy.id));
+            // Access that a waiver exempted, ended or not, does not count as existing for a rule without a waiver.
+            let waived_before = access_of_waivers(waivers.clone(), family)
+                .difference(&comparison.undeclared.before);
+            let waivers: Vec<&'a Waiver> = waivers.filter(|waiver| waiver.in_force).collect();
+            let waived = waived_access(self.rules, &waivers, family);
+            let waived = waived.difference(&comparison.undeclared.after);
+            for (demand, compiled) in demands {
+                let is_required = compiled.is_required();
+                let violating = compiled.violating(if is_required {
+                    comparison.satisfying()
+                } else {
+                    &comparison.after.possible
+                });
+                if violating.is_empty() {
+                    continue;
                 }
-            } else {
-                waiver_use.mark_used(&policy.id, &waivers, &violating, family);
-                let without = |access: &Effective, waived: &Effective| {
-                    compiled.violating(&access.difference(waived))
+                let breach = if is_required {
+                    Breach {
+                        possible: violating.clone(),
+                        certain: violating,
+                        before: compiled.violating(&comparison.before),
+                    }
+                } else {
+                    waiver_use.mark_used(&policy.id, &waivers, &violating, family);
+                    let without = |access: &Effective, waived: &Effective| {
+                        compiled.violating(&access.difference(waived))
+                    };
+                    Breach {
+                        possible: without(&comparison.after.possible, &waived),
+                        certain: without(&comparison.after.certain, &waived),
+                        before: without(&comparison.before, &waived_before),
+                    }
                 };
-                Breach {
-                    possible: without(&comparison.after.possible, &waived),
-                    certain: without(&comparison.after.certain, &waived),
-                    before: without(&comparison.before, &waived_before),
+                let evidence = Evidence {
+                    target: self,
+                    policy,
+                    demand,
+                    before: &comparison.before,
+                    after: &comparison.after,
+                    waivers: &waivers,
+                };
+                for (occurrence, kind, access) in breach.parts(comparison.occurrence, is_required) {
+                    findings
+                        .violations
+                        .push(evidence.violation(occurrence, kind, &access));
                 }
-            };
-            let evidence = Evidence {
-                target: self,
-                policy,
-                demand,
-                before: &comparison.before,
-                after: &comparison.after,
-                waivers: &waivers,
-            };
-            for (occurrence, kind, access) in breach.parts(comparison.occurrence, is_required) {
-                violations.push(evidence.violation(occurrence, kind, &access));
             }
         }
     }

@@ -60,7 +60,7 @@ impl Planned {
         }
         let reason = consent.reason.as_deref().unwrap_or_default();
         run.set_provenance(inputs.made_at, &inputs.scope);
-        let mut judgement = policy::judge_undo(
+        let mut judgement = policy::judge(
             &plan,
             &inputs.guard,
             inputs.scope.declared,

@@ -95,7 +95,14 @@ fn allow(texts: &[&str]) -> Vec<Consent> {
 }
 
 fn shown(plan: &Plan, guard: &Guard, allowed: &[&str]) -> Vec<String> {
-    let judgement = judge(plan, guard, plan.instances.len(), &allow(allowed), "meant");
+    let judgement = judge(
+        plan,
+        guard,
+        plan.instances.len(),
+        &BTreeMap::new(),
+        &allow(allowed),
+        "meant",
+    );
     judgement
         .refusals
         .iter()
@@ -112,7 +119,14 @@ fn shown(plan: &Plan, guard: &Guard, allowed: &[&str]) -> Vec<String> {
 }
 
 fn guards(plan: &Plan) -> Vec<GuardName> {
-    let judgement = judge(plan, &Guard::default(), plan.instances.len(), &[], "");
+    let judgement = judge(
+        plan,
+        &Guard::default(),
+        plan.instances.len(),
+        &BTreeMap::new(),
+        &[],
+        "",
+    );
     judgement.refusals.iter().map(|r| r.guard).collect()
 }
 
@@ -133,7 +147,14 @@ fn needed_consent_is_recorded() {
         ),
     ]);
     let given = allow(&["lockout=web-1", "empty", "lockout=db-*", "lockout=web-1"]);
-    let judgement = judge(&plan, &Guard::default(), 2, &given, "moved to a VPN");
+    let judgement = judge(
+        &plan,
+        &Guard::default(),
+        2,
+        &BTreeMap::new(),
+        &given,
+        "moved to a VPN",
+    );
     let who: Vec<String> = judgement
         .refusals
         .iter()
@@ -156,7 +177,7 @@ fn name_in_two_regions_needs_its_region() {
         ("eu-west-1/web-1", "dualstack", before(), &[(80, &["::/0"])]),
         ("us-east-1/web-1", "dualstack", before(), &[(22, &["::/0"])]),
     ]);
-    let judgement = judge(&plan, &Guard::default(), 2, &[], "");
+    let judgement = judge(&plan, &Guard::default(), 2, &BTreeMap::new(), &[], "");
     assert!(
         judgement.refusals[0]
             .hint
@@ -169,7 +190,15 @@ fn name_in_two_regions_needs_its_region() {
 fn finished_plan_is_checked_with_its_own_consent() {
     let mut plan = one("dualstack", &[(22, &["::/0"])], &[(80, &["::/0"])]);
     assert_eq!(lint(&plan, &Guard::default(), 1).len(), 1);
-    plan.overrides = judge(&plan, &Guard::default(), 1, &allow(&["lockout"]), "meant").used;
+    plan.overrides = judge(
+        &plan,
+        &Guard::default(),
+        1,
+        &BTreeMap::new(),
+        &allow(&["lockout"]),
+        "meant",
+    )
+    .used;
     assert_eq!(lint(&plan, &Guard::default(), 1), []);
     plan.overrides[0].selector = Some("[".into());
     assert_eq!(lint(&plan, &Guard::default(), 1).len(), 1);
@@ -180,10 +209,10 @@ proptest! {
     fn consent_to_all_guards_permits_every_plan(plan in plans(Universe::Small)) {
         let strict = Guard { max_instances: Some(0), max_closed: 0, ..Guard::default() };
         let all = allow(&["lockout", "blast-radius", "empty"]);
-        let judgement = judge(&plan, &strict, 0, &all, "meant");
+        let judgement = judge(&plan, &strict, 0, &BTreeMap::new(), &all, "meant");
         prop_assert_eq!(&judgement.refusals, &[]);
         prop_assert_eq!(judgement.used.len() + judgement.unneeded.len(), 3);
-        let without = judge(&plan, &strict, 0, &[], "");
+        let without = judge(&plan, &strict, 0, &BTreeMap::new(), &[], "");
         for consent in judgement.used {
             prop_assert!(without.refusals.iter().any(|refusal| refusal.guard == consent.guard));
         }

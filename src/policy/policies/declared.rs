@@ -23,7 +23,8 @@ use crate::model::{
 pub fn check_declared_tables(tables: &[DeclaredTable], policies: &Policies) -> Findings {
     let mut findings = Findings::default();
     let mut waiver_use = WaiverUse::default();
-    let compiled_policies = compiled_policies(policies);
+    // Instances that are not known are required to give access to both families.
+    let compiled_policies = CompiledPolicy::all(policies, &AddressType::Dualstack);
     let checked = CheckedTable::all(tables);
     // The violations of tables with the same rules that were checked before.
     let mut known: BTreeMap<_, Range<usize>> = BTreeMap::new();
@@ -39,26 +40,22 @@ pub fn check_declared_tables(tables: &[DeclaredTable], policies: &Policies) -> F
             findings.repeat(earlier.clone(), &Subject::Table(table.name.clone()));
             continue;
         }
-        waiver_use.add(&table.waivers);
         let first = findings.violations.len();
-        let target = check_target(table);
+        let target = CheckTarget {
+            subject: Subject::Table(table.name.clone()),
+            rules: &table.rules,
+            waivers: &table.waivers,
+            mode: None,
+            plan: None,
+        };
         let comparison = comparison(
             checked.own.access.clone(),
             checked.possible.access.clone(),
             Family::default(),
         );
-        for compiled in table
-            .policies
-            .iter()
-            .filter_map(|at| compiled_policies.get(*at))
-        {
-            target.check(
-                compiled,
-                &comparison,
-                &mut findings.violations,
-                &mut waiver_use,
-            );
-        }
+        let applying = table.policies.iter();
+        let compiled = applying.filter_map(|at| compiled_policies.get(*at));
+        target.check(compiled, &comparison, &mut findings, &mut waiver_use);
         if has_waivers {
             continue;
         }
@@ -99,15 +96,7 @@ pub fn check_declared_rules(
         let Some(instance) = instances.get(id) else {
             continue;
         };
-        let waivers = policies.waivers.get(id).map_or(&[][..], Vec::as_slice);
-        waiver_use.add(waivers);
-        let target = CheckTarget {
-            subject: Subject::Instance(id.clone()),
-            rules: &wanted.rules,
-            waivers,
-            mode: Some(wanted.mode),
-            plan: None,
-        };
+        let target = CheckTarget::of_instance(id, wanted, policies, None);
         let families = &instance.address_type;
         let family = families.client_family();
         let own = access_of(&wanted.rules, family);
@@ -116,36 +105,13 @@ pub fn check_declared_rules(
         let compiled_policies = compiled_policies
             .entry(families)
             .or_insert_with(|| CompiledPolicy::all(policies, families));
-        for compiled in policies
-            .concerning(id)
-            .map(|policy| &compiled_policies[policy])
-        {
-            target.check(
-                compiled,
-                &comparison,
-                &mut findings.violations,
-                &mut waiver_use,
-            );
-        }
+        let applying = policies.concerning(id);
+        let compiled = applying.map(|policy| &compiled_policies[policy]);
+        target.check(compiled, &comparison, &mut findings, &mut waiver_use);
     }
     findings.unused_waivers = waiver_use.unused(&BTreeSet::new());
     findings.sort();
     findings
-}
-
-fn check_target(table: &DeclaredTable) -> CheckTarget<'_> {
-    CheckTarget {
-        subject: Subject::Table(table.name.clone()),
-        rules: &table.rules,
-        waivers: &table.waivers,
-        mode: None,
-        plan: None,
-    }
-}
-
-/// The policies for unknown instances, which require access for both families.
-fn compiled_policies(policies: &Policies) -> Vec<CompiledPolicy<'_>> {
-    CompiledPolicy::all(policies, &AddressType::Dualstack)
 }
 
 /// `own` is the declared access, and `possible` all access that there may be, outside of which access is certainly missing.

@@ -53,7 +53,14 @@ fn run_must_stay_within_the_limits() {
         ]
     );
     // The limit depends on all declared instances, not on those of the plan.
-    let judgement = judge(&losing(6), &limits(None, no_limit), 30, &[], "");
+    let judgement = judge(
+        &losing(6),
+        &limits(None, no_limit),
+        30,
+        &BTreeMap::new(),
+        &[],
+        "",
+    );
     assert_eq!(judgement.refusals, []);
     // Instances with consent do not count.
     let six = losing(6);
@@ -86,7 +93,7 @@ fn consent_reduces_the_count_only_for_closing_instances() {
         max_closed: 2,
         ..Guard::default()
     };
-    let judgement = judge(&plan, &guard, 4, &allowed, "meant");
+    let judgement = judge(&plan, &guard, 4, &BTreeMap::new(), &allowed, "meant");
     assert_eq!(judgement.refusals, []);
     assert_eq!(judgement.unneeded, allowed[..1]);
     let used = judgement.used.iter().map(|used| used.selector.as_deref());

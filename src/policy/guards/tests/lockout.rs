@@ -99,7 +99,7 @@ fn lockout_refusal_names_sources_and_the_flag() {
         &[(22, &["20.0.0.1"]), (80, &["::/0"])],
         &[(22, &["20.0.0.2"])],
     );
-    let judgement = judge(&plan, &Guard::default(), 1, &[], "");
+    let judgement = judge(&plan, &Guard::default(), 1, &BTreeMap::new(), &[], "");
     let [refusal] = &judgement.refusals[..] else {
         panic!("{judgement:?}")
     };
@@ -128,7 +128,7 @@ fn rollback_of_changed_instances_needs_consent() {
         .collect();
     let judge = |texts: &[&str]| {
         let allowed = allow(texts);
-        judge_undo(&plan, &Guard::default(), 3, &changed, &allowed, "meant")
+        judge(&plan, &Guard::default(), 3, &changed, &allowed, "meant")
     };
     let judgement = judge(&[]);
     let [refusal] = &judgement.refusals[..] else {
