@@ -3,11 +3,10 @@
 //! Owns the codes and their titles, which are the doc comments of the variants. `docs/src/errors.md` has a section for each code; a
 //! test compares the two. Does not own the messages.
 
-use std::fmt;
 use std::str::FromStr as _;
 
 use serde::{Deserialize, Serialize};
-use strum::{EnumMessage as _, VariantArray as _};
+use strum::{Display, EnumMessage, EnumString, IntoStaticStr, VariantArray};
 
 /// A kind of error, refusal or finding. Its text, such as `PW-101`, is stable; a code is never reused.
 ///
@@ -23,10 +22,11 @@ use strum::{EnumMessage as _, VariantArray as _};
     Ord,
     Serialize,
     Deserialize,
-    strum::EnumMessage,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantArray,
+    Display,
+    EnumMessage,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
 )]
 #[serde(into = "&'static str", try_from = "String")]
 pub enum Code {
@@ -201,17 +201,6 @@ impl Code {
     /// What the code means in general, as a fragment without a full stop.
     pub fn title(self) -> &'static str {
         self.get_documentation().unwrap_or_default()
-    }
-
-    /// Every code, in order.
-    pub fn all() -> &'static [Self] {
-        Self::VARIANTS
-    }
-}
-
-impl fmt::Display for Code {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 use time::{Duration, OffsetDateTime};
 
 use super::{Guard, InstanceId, Key, Origin, Policies, Rule, Sources, Unreadable};
@@ -25,7 +26,7 @@ pub const EXPIRY_NOTICE: Duration = Duration::days(14);
     Ord,
     Serialize,
     Deserialize,
-    strum::IntoStaticStr,
+    IntoStaticStr,
 )]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -48,7 +49,7 @@ impl Mode {
 }
 
 /// The calls that a plan may use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Strategy {
     /// The planner chooses; in additive mode it never chooses a Put.

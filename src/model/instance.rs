@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use strum::{AsRefStr, Display, EnumString};
 
 /// One region of one account: the scope of one listing, and of the service's request rates.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -141,19 +142,7 @@ impl Instance {
 }
 
 /// The state of an instance. Only `running` and `stopped` are settled; in any other state a write may be rejected.
-#[derive(
-    Clone,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    strum::AsRefStr,
-    strum::Display,
-    strum::EnumString,
-)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, AsRefStr, Display, EnumString)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(with = "String"))]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
@@ -189,9 +178,9 @@ impl InstanceState {
     Ord,
     Serialize,
     Deserialize,
-    strum::AsRefStr,
-    strum::Display,
-    strum::EnumString,
+    AsRefStr,
+    Display,
+    EnumString,
 )]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(with = "String"))]
 #[serde(rename_all = "lowercase")]

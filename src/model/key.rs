@@ -5,6 +5,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr};
 
 /// A protocol as the service knows it.
 ///
@@ -20,11 +21,13 @@ use serde::{Deserialize, Serialize};
     Hash,
     Serialize,
     Deserialize,
-    strum::IntoStaticStr,
+    Display,
+    EnumString,
+    IntoStaticStr,
 )]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
-#[strum(serialize_all = "lowercase")]
+#[strum(serialize_all = "lowercase", ascii_case_insensitive)]
 pub enum Protocol {
     /// TCP.
     Tcp,
@@ -33,6 +36,7 @@ pub enum Protocol {
     /// ICMP for IPv4: ports hold type and code.
     Icmp,
     /// ICMP for IPv6: ports hold type and code.
+    #[strum(serialize = "icmpv6", serialize = "icmp6")]
     Icmpv6,
     /// Every port of every protocol.
     All,
@@ -67,25 +71,12 @@ impl Protocol {
     /// Parses any spelling that the service is known to return or might return: any case, a number such as `-1` for `all`,
     /// `icmp6` for `icmpv6`.
     pub fn from_live(text: &str) -> Option<Self> {
-        match text.to_ascii_lowercase().as_str() {
-            "tcp" => Some(Self::Tcp),
-            "udp" => Some(Self::Udp),
-            "icmp" => Some(Self::Icmp),
-            "icmpv6" | "icmp6" => Some(Self::Icmpv6),
-            "all" => Some(Self::All),
-            number => Self::from_number(number),
-        }
+        text.parse().ok().or_else(|| Self::from_number(text))
     }
 
     /// Whether the two numbers of a key are an ICMP type and code rather than ports.
     pub fn is_icmp(self) -> bool {
         matches!(self, Self::Icmp | Self::Icmpv6)
-    }
-}
-
-impl fmt::Display for Protocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 

@@ -9,7 +9,7 @@ use std::fmt::{self, Write as _};
 use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 
-use super::{Code, Counts, Firewall, Instance, InstanceId, Key, KeyError, Protocol, Site, Sources};
+use super::{Code, Counts, Firewall, Instance, InstanceId, Key, Protocol, Site, Sources};
 
 /// One entry of `portStates`, exactly as the service returned it. A missing list is an empty list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -76,20 +76,6 @@ impl fmt::Display for PortState {
     }
 }
 
-/// Why the meaning of an entry is uncertain.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
-pub enum Doubt {
-    /// Numbers that are not valid for the protocol, such as `all` with ports.
-    #[error("its ports mean nothing certain: {0}")]
-    Ports(String),
-    /// All three lists of sources are empty, which may mean nobody or everyone.
-    #[error("it names no source")]
-    NoSource,
-    /// A source that is not a valid network.
-    #[error("`{0}` is not a valid network")]
-    Source(String),
-}
-
 /// An entry whose meaning is uncertain: it may let in whatever its readable part allows, and lets in nobody for certain.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Uncertain {
@@ -97,8 +83,8 @@ pub struct Uncertain {
     pub entry: PortState,
     /// Its key, if the protocol and ports are valid.
     pub key: Option<Key>,
-    /// Why it is uncertain.
-    pub doubt: Doubt,
+    /// Why it is uncertain, as a sentence fragment.
+    pub doubt: String,
 }
 
 /// The live firewall of one instance.
@@ -133,7 +119,7 @@ impl LiveFirewall {
             };
             let key = Key::new(protocol, entry.from_port, entry.to_port);
             match key
-                .map_err(|e: KeyError| Doubt::Ports(e.to_string()))
+                .map_err(|e| format!("its ports mean nothing certain: {e}"))
                 .and_then(|key| Ok((key, read_sources(entry)?)))
             {
                 Ok((key, (sources, is_canonical))) => {
@@ -229,7 +215,7 @@ impl From<LiveFirewall> for LiveFirewallDocument {
     fn from(live: LiveFirewall) -> Self {
         let uncertain = live.uncertain.into_iter().map(|uncertain| UncertainEntry {
             entry: uncertain.entry,
-            reason: uncertain.doubt.to_string(),
+            reason: uncertain.doubt,
         });
         Self {
             rules: live.firewall,
@@ -270,12 +256,13 @@ impl From<&Firewall> for LiveFirewall {
 }
 
 /// The sources of an entry, and whether they are spelled as a request would spell them, apart from the order of lists.
-fn read_sources(entry: &PortState) -> Result<(Sources, bool), Doubt> {
+fn read_sources(entry: &PortState) -> Result<(Sources, bool), String> {
     let mut sources = Sources::new();
     let mut canonical = true;
     for (texts, is_ipv4) in [(&entry.cidrs, true), (&entry.ipv6_cidrs, false)] {
         for text in texts {
-            let net = Sources::parse_live(text).ok_or_else(|| Doubt::Source(text.clone()))?;
+            let net = Sources::parse_live(text)
+                .ok_or_else(|| format!("`{text}` is not a valid network"))?;
             canonical &= net.addr().is_ipv4() == is_ipv4 && is_spelling_of(text, net);
             sources.insert(net);
         }
@@ -284,7 +271,8 @@ fn read_sources(entry: &PortState) -> Result<(Sources, bool), Doubt> {
         sources.insert_alias(alias);
     }
     if sources.is_empty() {
-        return Err(Doubt::NoSource);
+        // Which may mean nobody or everyone.
+        return Err("it names no source".to_owned());
     }
     // A list that names a source twice is longer than its set.
     canonical &= entry.cidrs.len() == sources.ipv4().len()
@@ -392,7 +380,7 @@ impl Live {
         match (self.instances.get(id), self.firewalls.get(id)) {
             (Some(instance), Some(Ok(firewall))) => Ok((instance, firewall)),
             (_, Some(Err(unreadable))) => Err(unreadable.clone()),
-            _ => Err(Unreadable::new("its rules were not read".to_owned())),
+            _ => Err(Unreadable::new("its rules were not read")),
         }
     }
 }

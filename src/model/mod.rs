@@ -37,7 +37,7 @@ pub use firewall::{Counts, Firewall, MAX_PAIRS_PER_INSTANCE, MAX_SOURCES_PER_FAM
 pub use guard::Guard;
 pub use instance::{AddressType, Family, Instance, InstanceId, InstanceState, Site};
 pub use key::{Key, KeyError, Protocol};
-pub use live::{Doubt, Live, LiveFirewall, PortState, Uncertain, Unreadable};
+pub use live::{Live, LiveFirewall, PortState, Uncertain, Unreadable};
 pub use policy::{Cells, DeclaredTable, Demand, Policies, Policy, PolicySeverity, Waiver};
 pub use region::{REGIONS, Region};
 pub use rule::{Declaration, Origin, Rule};

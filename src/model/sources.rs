@@ -26,7 +26,7 @@ pub const V4_ANYWHERE: Ipv4Net = Ipv4Net::new_assert(std::net::Ipv4Addr::UNSPECI
 pub const V6_ANYWHERE: Ipv6Net = Ipv6Net::new_assert(std::net::Ipv6Addr::UNSPECIFIED, 0);
 
 /// The sources of one rule.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(try_from = "Texts")]
 pub struct Sources(Arc<Lists>);
@@ -86,22 +86,6 @@ static EMPTY: LazyLock<Arc<Lists>> = LazyLock::new(Arc::default);
 impl Default for Sources {
     fn default() -> Self {
         Self(Arc::clone(&EMPTY))
-    }
-}
-
-/// Shows the lists without the `Arc`.
-impl fmt::Debug for Sources {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Lists {
-            ipv4,
-            ipv6,
-            aliases,
-        } = &*self.0;
-        f.debug_struct("Sources")
-            .field("ipv4", ipv4)
-            .field("ipv6", ipv6)
-            .field("aliases", aliases)
-            .finish()
     }
 }
 
@@ -197,12 +181,7 @@ impl Sources {
 
     /// Whether there is no network and no alias.
     pub fn is_empty(&self) -> bool {
-        let Lists {
-            ipv4,
-            ipv6,
-            aliases,
-        } = &*self.0;
-        ipv4.is_empty() && ipv6.is_empty() && aliases.is_empty()
+        self.len() == 0
     }
 
     /// Whether every text of `other` is among these. Compares texts, not addresses.

@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 
 use portward::cli::Exit;
 use portward::model::Code;
+use strum::VariantArray as _;
 
 use crate::example_fleet::{Example, copy};
 use crate::stage::{Done, Stage, fleet};
@@ -296,7 +297,7 @@ fn every_error_code_has_a_section_in_order() {
         let title = title.split_whitespace().collect::<Vec<_>>().join(" ");
         (code.to_owned(), title.trim_end_matches('.').to_owned())
     });
-    let codes = Code::all().iter();
+    let codes = Code::VARIANTS.iter();
     let codes = codes.map(|code| (code.to_string(), code.title().to_owned()));
     assert_eq!(
         sections.collect::<Vec<_>>(),

@@ -248,7 +248,7 @@ pub(super) fn expressible(live: &LiveFirewall) -> (Firewall, Vec<Inexpressible>)
         inexpressible.push(Inexpressible {
             key: None,
             rule: uncertain.entry.to_string(),
-            reason: uncertain.doubt.to_string(),
+            reason: uncertain.doubt.clone(),
         });
     }
     for entry in live.unknown() {

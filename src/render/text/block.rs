@@ -196,7 +196,7 @@ fn body(all: &BlockContent<'_>, view: PlanView<'_>, width: usize) -> String {
             let _ = writeln!(
                 text,
                 "  {LOSS}-{LOSS:#} {entry:<12}  uncertain live entry: {}",
-                sanitize(&uncertain.doubt.to_string())
+                sanitize(&uncertain.doubt)
             );
         }
     }
