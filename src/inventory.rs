@@ -19,14 +19,17 @@ pub const FORMAT: &str = "portward.inventory";
 /// The only version there is.
 pub const VERSION: u32 = 1;
 
-/// Instances by region.
+/// The rules of an instance. Instances with the same rules share them: a fleet has few lists that differ.
+pub type Rules = Arc<[PortState]>;
+
+/// Instances by region. While an inventory is read, the rules are still text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Inventory {
+pub struct Inventory<R = Rules> {
     format: String,
     version: u32,
     /// Region name to the instances there, in the order of the file.
-    pub regions: BTreeMap<String, Vec<Entry>>,
+    pub regions: BTreeMap<String, Vec<Entry<R>>>,
     /// What is not in it although it was looked for: an account's part of a region that could not be listed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unlisted: Vec<Unlisted>,
@@ -45,7 +48,7 @@ pub struct Unlisted {
 /// One instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Entry {
+pub struct Entry<R = Rules> {
     /// The resource name, unique in its region of an account.
     pub name: String,
     /// `arn:PARTITION:lightsail:REGION:ACCOUNT:Instance/UUID`.
@@ -58,73 +61,40 @@ pub struct Entry {
     /// `dualstack`, `ipv4` or `ipv6`.
     pub ip_address_type: String,
     /// The rules as the API spells them; `null` where they could not be read.
-    ///
-    /// Instances with the same rules share them: a fleet has few lists that differ.
-    pub port_states: Option<Arc<[PortState]>>,
+    pub port_states: Option<R>,
 }
 
-/// An inventory of which the rules are still text.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Unread<'a> {
-    format: String,
-    version: u32,
-    #[serde(borrow)]
-    regions: BTreeMap<String, Vec<UnreadEntry<'a>>>,
-    #[serde(default)]
-    unlisted: Vec<Unlisted>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct UnreadEntry<'a> {
-    name: String,
-    arn: String,
-    #[serde(default)]
-    tags: BTreeMap<String, String>,
-    state: String,
-    ip_address_type: String,
-    #[serde(borrow)]
-    port_states: Option<&'a RawValue>,
-}
-
-/// The lists of rules that were read, by their text: each is read once, however many instances have it.
-type Lists<'a> = HashMap<&'a str, Arc<[PortState]>>;
-
-impl Unread<'_> {
+impl<'a> Inventory<&'a RawValue> {
+    /// Reads the lists of rules: each text once, however many instances have it.
     fn read(self) -> serde_json::Result<Inventory> {
-        let mut lists = Lists::new();
-        let mut regions = BTreeMap::new();
-        for (region, entries) in self.regions {
-            let entries = entries.into_iter().map(|entry| entry.read(&mut lists));
-            regions.insert(region, entries.collect::<serde_json::Result<_>>()?);
-        }
-        Ok(Inventory {
-            format: self.format,
-            version: self.version,
-            regions,
-            unlisted: self.unlisted,
-        })
-    }
-}
-
-impl<'a> UnreadEntry<'a> {
-    fn read(self, lists: &mut Lists<'a>) -> serde_json::Result<Entry> {
-        let list = |text: &'a RawValue| -> serde_json::Result<Arc<[PortState]>> {
+        let mut lists: HashMap<&'a str, Rules> = HashMap::new();
+        let mut list = |text: &'a RawValue| -> serde_json::Result<Rules> {
             if let Some(list) = lists.get(text.get()) {
                 return Ok(Arc::clone(list));
             }
-            let list: Arc<[PortState]> = serde_json::from_str(text.get())?;
+            let list: Rules = serde_json::from_str(text.get())?;
             lists.insert(text.get(), Arc::clone(&list));
             Ok(list)
         };
-        Ok(Entry {
-            port_states: self.port_states.map(list).transpose()?,
-            name: self.name,
-            arn: self.arn,
-            tags: self.tags,
-            state: self.state,
-            ip_address_type: self.ip_address_type,
+        let mut entry = |entry: Entry<&'a RawValue>| -> serde_json::Result<Entry> {
+            Ok(Entry {
+                port_states: entry.port_states.map(&mut list).transpose()?,
+                name: entry.name,
+                arn: entry.arn,
+                tags: entry.tags,
+                state: entry.state,
+                ip_address_type: entry.ip_address_type,
+            })
+        };
+        let regions = self.regions.into_iter().map(|(region, entries)| {
+            let entries = entries.into_iter().map(&mut entry);
+            Ok((region, entries.collect::<serde_json::Result<_>>()?))
+        });
+        Ok(Inventory {
+            regions: regions.collect::<serde_json::Result<_>>()?,
+            format: self.format,
+            version: self.version,
+            unlisted: self.unlisted,
         })
     }
 }
@@ -172,8 +142,8 @@ impl Inventory {
     /// instances have, and an instance with more rules than any can have.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let unread: serde_json::Result<Unread<'_>> = serde_json::from_str(text);
-        let inventory = match unread.and_then(Unread::read) {
+        let unread = serde_json::from_str::<Inventory<&RawValue>>(text);
+        let inventory = match unread.and_then(Inventory::read) {
             Ok(inventory) => inventory,
             // Read as a whole, it says at which line and column of the file.
             Err(error) => {
