@@ -27,7 +27,7 @@ pub(super) struct Endpoint {
     options: Options,
     sessions: Sessions,
     /// The number of requests by action, including refused ones.
-    requests: BTreeMap<&'static str, usize>,
+    pub(super) requests: BTreeMap<&'static str, usize>,
     /// The number of all requests, for unique IDs.
     total: u64,
 }
@@ -41,13 +41,6 @@ impl Endpoint {
             requests: BTreeMap::new(),
             total: 0,
         }
-    }
-
-    pub(super) fn requests(&self) -> BTreeMap<String, usize> {
-        self.requests
-            .iter()
-            .map(|(action, count)| ((*action).to_owned(), *count))
-            .collect()
     }
 
     /// The request ID of the next response.

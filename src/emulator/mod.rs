@@ -137,8 +137,8 @@ impl Emulator {
     }
 
     /// The number of requests of each action that had any, including refused ones.
-    pub fn requests(&self) -> BTreeMap<String, usize> {
-        self.lock().endpoint.requests()
+    pub fn requests(&self) -> BTreeMap<&'static str, usize> {
+        self.lock().endpoint.requests.clone()
     }
 
     /// Ends every pending operation; with a file, only those whose end can be stored.

@@ -10,6 +10,7 @@ use strum::{EnumString, IntoStaticStr, VariantArray};
 use super::error_response::{ErrorResponse, Result};
 use super::quirks::{AbsentPort, Quirks};
 use super::rules::{PortInfo, Rule};
+use super::state::RuleWrite;
 use super::tags::{Tag, TagChange};
 
 /// The actions of the emulator.
@@ -59,70 +60,42 @@ impl Action {
     }
 }
 
+/// The token of a page of a list; `None` is the first page.
+type PageToken = Option<String>;
+
 /// A valid request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Request {
-    PortStates {
-        name: String,
-    },
-    Open {
-        name: String,
-        rule: Rule,
-    },
-    Close {
-        name: String,
-        rule: Rule,
-    },
-    Put {
-        name: String,
-        rules: Vec<Rule>,
-    },
-    Tag {
-        name: String,
-        arn: Option<String>,
-        change: TagChange,
-    },
-    Operation {
-        id: String,
-    },
-    Operations {
-        token: Option<String>,
-    },
-    OperationsFor {
-        name: String,
-        token: Option<String>,
-    },
-    Instance {
-        name: String,
-    },
-    Instances {
-        token: Option<String>,
-    },
-    InstanceState {
-        name: String,
-    },
+    /// A request for the instance of this name.
+    Instance(String, InstanceRequest),
+    Instances(PageToken),
+    /// The operation of this ID.
+    Operation(String),
+    Operations(PageToken),
     Regions {
         zones: bool,
         database_zones: bool,
     },
 }
 
+/// What a request asks of an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum InstanceRequest {
+    Get,
+    State,
+    PortStates,
+    Operations(PageToken),
+    Write(RuleWrite),
+    /// A change of the tags of the resource, which may also be named by its ARN.
+    Tag(Option<String>, TagChange),
+}
+
 impl Request {
     /// The instance that it names.
     pub(super) fn instance(&self) -> Option<&str> {
         match self {
-            Self::PortStates { name }
-            | Self::Open { name, .. }
-            | Self::Close { name, .. }
-            | Self::Put { name, .. }
-            | Self::Tag { name, .. }
-            | Self::OperationsFor { name, .. }
-            | Self::Instance { name }
-            | Self::InstanceState { name } => Some(name),
-            Self::Operation { .. }
-            | Self::Operations { .. }
-            | Self::Instances { .. }
-            | Self::Regions { .. } => None,
+            Self::Instance(name, _) => Some(name),
+            _ => None,
         }
     }
 
@@ -136,77 +109,66 @@ impl Request {
             ));
         };
         let members = Members(map);
-        match action {
+        let (name, request) = match action {
+            Action::GetInstance => (members.name("instanceName")?, InstanceRequest::Get),
+            Action::GetInstanceState => (members.name("instanceName")?, InstanceRequest::State),
             Action::GetInstancePortStates => {
-                let name = members.name("instanceName")?;
-                Ok(Self::PortStates { name })
+                (members.name("instanceName")?, InstanceRequest::PortStates)
             }
             Action::OpenInstancePublicPorts => {
                 let (name, rule) = members.name_and_rule(absent)?;
-                Ok(Self::Open { name, rule })
+                (name, InstanceRequest::Write(RuleWrite::Open(rule)))
             }
             Action::CloseInstancePublicPorts => {
                 let (name, rule) = members.name_and_rule(absent)?;
-                Ok(Self::Close { name, rule })
+                (name, InstanceRequest::Write(RuleWrite::Close(rule)))
             }
             Action::PutInstancePublicPorts => {
                 let infos =
                     members.objects("portInfos", "an object", |members| members.port_info())?;
                 let name = members.name("instanceName")?;
                 let infos = infos.ok_or_else(|| ErrorResponse::missing("portInfos"))?;
-                let rules = infos
-                    .into_iter()
-                    .map(|info| info.validate(absent))
-                    .collect::<Result<_, _>>()?;
-                Ok(Self::Put { name, rules })
+                let rules = infos.into_iter().map(|info| info.validate(absent));
+                let write = RuleWrite::Put(rules.collect::<Result<_>>()?);
+                (name, InstanceRequest::Write(write))
             }
             Action::TagResource => {
                 let tags = members.objects("tags", "a list of objects", |members| members.tag())?;
                 let (name, arn) = members.resource()?;
                 let tags = tags.ok_or_else(|| ErrorResponse::missing("tags"))?;
-                let change = TagChange::set(tags)?;
-                Ok(Self::Tag { name, arn, change })
+                (name, InstanceRequest::Tag(arn, TagChange::set(tags)?))
             }
             Action::UntagResource => {
                 let keys = members.strings("tagKeys")?;
                 let (name, arn) = members.resource()?;
                 let keys = keys.ok_or_else(|| ErrorResponse::missing("tagKeys"))?;
-                let change = TagChange::remove(keys)?;
-                Ok(Self::Tag { name, arn, change })
+                (name, InstanceRequest::Tag(arn, TagChange::remove(keys)?))
             }
-            Action::GetOperation => {
-                let id = members
-                    .string("operationId")?
-                    .ok_or_else(|| ErrorResponse::missing("operationId"))?;
-                if id.trim().is_empty() {
-                    return Err(ErrorResponse::invalid_input(
-                        "operationId must not be blank",
-                    ));
-                }
-                Ok(Self::Operation { id })
-            }
-            Action::GetOperations => Ok(Self::Operations {
-                token: members.string("pageToken")?,
-            }),
             Action::GetOperationsForResource => {
                 let token = members.string("pageToken")?;
                 let name = members.name("resourceName")?;
-                Ok(Self::OperationsFor { name, token })
+                (name, InstanceRequest::Operations(token))
             }
-            Action::GetInstance => Ok(Self::Instance {
-                name: members.name("instanceName")?,
-            }),
-            Action::GetInstances => Ok(Self::Instances {
-                token: members.string("pageToken")?,
-            }),
-            Action::GetInstanceState => Ok(Self::InstanceState {
-                name: members.name("instanceName")?,
-            }),
-            Action::GetRegions => Ok(Self::Regions {
-                zones: members.boolean("includeAvailabilityZones")?,
-                database_zones: members.boolean("includeRelationalDatabaseAvailabilityZones")?,
-            }),
-        }
+            Action::GetOperation => {
+                let id = members.string("operationId")?;
+                let id = id.ok_or_else(|| ErrorResponse::missing("operationId"))?;
+                if id.trim().is_empty() {
+                    let message = "operationId must not be blank";
+                    return Err(ErrorResponse::invalid_input(message));
+                }
+                return Ok(Self::Operation(id));
+            }
+            Action::GetOperations => return Ok(Self::Operations(members.string("pageToken")?)),
+            Action::GetInstances => return Ok(Self::Instances(members.string("pageToken")?)),
+            Action::GetRegions => {
+                return Ok(Self::Regions {
+                    zones: members.boolean("includeAvailabilityZones")?,
+                    database_zones: members
+                        .boolean("includeRelationalDatabaseAvailabilityZones")?,
+                });
+            }
+        };
+        Ok(Self::Instance(name, request))
     }
 }
 

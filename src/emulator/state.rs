@@ -26,12 +26,13 @@ use super::error_response::{ErrorResponse, Result};
 use super::operation::Operation;
 use super::operations::Operations;
 use super::quirks::{ListedPorts, Paging, Quirks, ReadConsistency, RuleOrder};
-use super::request::Request;
+use super::request::{InstanceRequest, Request};
 use super::tags::Tags;
 use super::{random, regions, response_body, rule_spelling};
 pub use journal::{Author, Write};
 use page::Page;
-use rule_write::{RuleWrite, SecondStep};
+pub(super) use rule_write::RuleWrite;
+use rule_write::SecondStep;
 pub use tag_write::TagWrite;
 
 #[derive(Debug)]
@@ -116,37 +117,39 @@ impl State {
     pub(super) fn handle(&mut self, request: Request, context: &mut Context<'_>) -> Result<Value> {
         let site = context.site;
         match request {
-            Request::PortStates { name } => {
+            Request::Instance(name, InstanceRequest::PortStates) => {
                 let index = self.index_for_read(&name, context)?;
                 let (rules, random) = self.read_rules(index, context)?;
                 let rules = rules.ok_or_else(unreadable)?;
                 let states = rule_spelling::port_states(&rules, &self.quirks, random);
                 Ok(json!({"portStates": states}))
             }
-            Request::Open { name, rule } => self.write(&name, &RuleWrite::Open(rule), context),
-            Request::Close { name, rule } => self.write(&name, &RuleWrite::Close(rule), context),
-            Request::Put { name, rules } => self.write(&name, &RuleWrite::Put(rules), context),
-            Request::Tag { name, arn, change } => self.tag(&name, arn.as_deref(), &change, context),
-            Request::Operation { id } => {
+            Request::Instance(name, InstanceRequest::Write(write)) => {
+                self.write(&name, &write, context)
+            }
+            Request::Instance(name, InstanceRequest::Tag(arn, change)) => {
+                self.tag(&name, arn.as_deref(), &change, context)
+            }
+            Request::Operation(id) => {
                 let operation = self.operations.read(&id, context)?;
                 let operation =
                     operation.ok_or_else(|| ErrorResponse::not_found("Operation", &id))?;
                 Ok(json!({"operation": response_body::operation(operation, &self.quirks)}))
             }
-            Request::Operations { token } => self.list_operations(site, None, token.as_deref()),
-            Request::OperationsFor { name, token } => {
+            Request::Operations(token) => self.list_operations(site, None, token.as_deref()),
+            Request::Instance(name, InstanceRequest::Operations(token)) => {
                 self.index(site, &name)?;
                 self.list_operations(site, Some(&name), token.as_deref())
             }
-            Request::Instance { name } => {
+            Request::Instance(name, InstanceRequest::Get) => {
                 let index = self.index_for_read(&name, context)?;
                 Ok(json!({"instance": self.instance(index, context)?}))
             }
-            Request::InstanceState { name } => {
+            Request::Instance(name, InstanceRequest::State) => {
                 let index = self.index_for_read(&name, context)?;
                 Ok(json!({"state": response_body::state(&self.entry(site, index).state)}))
             }
-            Request::Instances { token } => self.list_instances(token.as_deref(), context),
+            Request::Instances(token) => self.list_instances(token.as_deref(), context),
             Request::Regions {
                 zones,
                 database_zones,

@@ -74,12 +74,8 @@ fn invalid_signature_has_the_error_of_each_protocol() {
     );
     assert!(response.body.contains("<RequestId>"));
     assert_eq!(
-        endpoint.requests(),
-        [
-            ("GetCallerIdentity".to_owned(), 1),
-            ("GetInstances".to_owned(), 2)
-        ]
-        .into()
+        endpoint.requests,
+        [("GetCallerIdentity", 1), ("GetInstances", 2)].into()
     );
 }
 

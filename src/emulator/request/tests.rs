@@ -95,7 +95,9 @@ fn key_of(members: &Value, quirks: &Quirks) -> Result<String, &'static str> {
     let body = json!({"instanceName": "web-1", "portInfo": members}).to_string();
     let action = Action::OpenInstancePublicPorts;
     match Request::parse(action, body.as_bytes(), quirks) {
-        Ok(Request::Open { rule, .. }) => Ok(rule.key.to_string()),
+        Ok(Request::Instance(_, InstanceRequest::Write(RuleWrite::Open(rule)))) => {
+            Ok(rule.key.to_string())
+        }
         Ok(other) => panic!("{other:?}"),
         Err(error) => Err(error.code),
     }

@@ -19,8 +19,8 @@ use super::super::rules::{self, Rule};
 use super::{Author, State, Write, id, unreadable};
 
 /// A write before it is accepted.
-#[derive(Clone, Debug)]
-pub(super) enum RuleWrite {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in super::super) enum RuleWrite {
     Open(Rule),
     Close(Rule),
     Put(Vec<Rule>),
@@ -28,8 +28,8 @@ pub(super) enum RuleWrite {
 }
 
 /// A write of a foreign writer, with its result.
-#[derive(Clone, Debug)]
-pub(super) struct ForeignWrite {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in super::super) struct ForeignWrite {
     pub(super) action: &'static str,
     pub(super) details: String,
     pub(super) request: Vec<PortState>,
@@ -203,10 +203,8 @@ impl State {
         if after != before {
             self.entry(site, index).port_states = Some(after.into());
         }
-        if let Err(error) = (context.persist)(StateChange::Inventory(&self.inventory, cause)) {
-            self.entry(site, index).port_states = Some(before.into());
-            return Err(error);
-        }
+        (context.persist)(StateChange::Inventory(&self.inventory, cause))
+            .inspect_err(|_| self.entry(site, index).port_states = Some(before.into()))?;
         let is_list_stale = self.quirks.listed_ports == ListedPorts::Stale;
         if after != before && (is_list_stale || self.quirks.reads != ReadConsistency::Fresh) {
             let id = id(site, &self.entry(site, index).name);

@@ -61,11 +61,8 @@ impl State {
             after.clone_from(&before);
         }
         self.entry(site, index).tags.clone_from(&after);
-        let stored = StateChange::Inventory(&self.inventory, Cause::ClientWrite);
-        if let Err(error) = (context.persist)(stored) {
-            self.entry(site, index).tags = before;
-            return Err(error);
-        }
+        (context.persist)(StateChange::Inventory(&self.inventory, Cause::ClientWrite))
+            .inspect_err(|_| self.entry(site, index).tags.clone_from(&before))?;
         let id = id(site, name);
         if after != before && self.quirks.tag_reads != ReadConsistency::Fresh {
             let history = self.histories.entry(id.clone()).or_default();

@@ -232,7 +232,7 @@ fn change_that_cannot_be_stored_is_undone() {
 #[test]
 fn regions_are_separate_and_listed() {
     let mut state = state_of(vec![entry("web-1", "running")], Quirks::default());
-    let request = Request::Instances { token: None };
+    let request = Request::Instances(None);
     let response = handle(&mut state, "us-east-1", request, &mut |_| Ok(()));
     assert_eq!(response, Ok(json!({"instances": []})));
     let response = call(&mut state, Action::GetRegions, &json!({})).expect("read");

@@ -29,7 +29,8 @@ fn called(fleet: Inventory, quirks: Quirks, config: &str, args: &[&str]) -> BTre
     let requests = server.emulator.requests().into_keys();
     // STS asks for no permission to tell who calls.
     requests
-        .filter(|action| action != "GetCallerIdentity")
+        .filter(|action| *action != "GetCallerIdentity")
+        .map(str::to_owned)
         .collect()
 }
 
