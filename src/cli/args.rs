@@ -283,10 +283,8 @@ impl ConnectionArgs {
 }
 
 fn parse_strategy(text: &str) -> Result<Strategy, String> {
-    [Strategy::Auto, Strategy::Put, Strategy::Incremental]
-        .into_iter()
-        .find(|strategy| strategy.as_str() == text)
-        .ok_or_else(|| "expected auto, put or incremental".to_owned())
+    text.parse()
+        .map_err(|_| "expected auto, put or incremental".to_owned())
 }
 
 /// Parses free text, which plans and reports contain.

@@ -60,7 +60,7 @@ pub(super) fn add_absent(
                 let name = quote(&instance.id.to_string());
                 let message = format!(
                     "`absent` has no meaning for {name}, which is in {} mode",
-                    desired.mode.as_str()
+                    desired.mode
                 );
                 report
                     .error(Code::Misplaced, span, message)

@@ -138,7 +138,7 @@ impl<'r> NameResolver<'r> {
         // If no group and no default is additive, only the table itself can be.
         let may_be_additive = mode.map_or(self.has_additive, |(mode, _)| mode == Mode::Additive);
         if let Some(first) = body.absent.first().filter(|_| !may_be_additive) {
-            let mode = mode.map_or("this", |(mode, _)| mode.as_str());
+            let mode = mode.map_or("this", |(mode, _)| mode.into());
             let message = format!("`absent` has no meaning in {mode} mode");
             self.report.error(Code::Misplaced, first.span, message).hint(
                 "in additive mode (`mode = \"additive\"`) it names access to close; in authoritative mode remove it, because rules that are not declared are closed",

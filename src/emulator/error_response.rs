@@ -64,14 +64,6 @@ impl ErrorResponse {
         )
     }
 
-    pub(super) fn operation_failure(message: impl Into<String>) -> Self {
-        Self::modeled(
-            "OperationFailureException",
-            message,
-            "Wait until the resource has settled, and try again.",
-        )
-    }
-
     pub(super) fn access_denied(message: impl Into<String>) -> Self {
         Self::modeled(
             "AccessDeniedException",
@@ -103,7 +95,11 @@ impl ErrorResponse {
     pub(super) fn refusal(code: RefusalCode, message: impl Into<String>) -> Self {
         match code {
             RefusalCode::InvalidInput => Self::invalid_input(message),
-            RefusalCode::OperationFailure => Self::operation_failure(message),
+            RefusalCode::OperationFailure => Self::modeled(
+                "OperationFailureException",
+                message,
+                "Wait until the resource has settled, and try again.",
+            ),
         }
     }
 

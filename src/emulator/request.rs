@@ -250,10 +250,7 @@ impl<'a> Members<'a> {
     }
 
     fn tag(&self) -> Result<Tag> {
-        Ok(Tag {
-            key: self.string("key")?,
-            value: self.string("value")?,
-        })
+        Ok((self.string("key")?, self.string("value")?))
     }
 
     /// The name and the ARN of the resource of a request about tags.

@@ -15,12 +15,8 @@ use super::quirks::{MissingEffect, Quirks, TagEffect};
 /// Tags by key.
 pub(super) type Tags = BTreeMap<String, String>;
 
-/// A `Tag` whose types are validated, but not its values.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Tag {
-    pub(super) key: Option<String>,
-    pub(super) value: Option<String>,
-}
+/// The key and the value of a `Tag`, whose types are validated, but not their values.
+pub(super) type Tag = (Option<String>, Option<String>);
 
 /// The change of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +31,7 @@ impl TagChange {
     /// Validates the values of a `TagResource`. A tag without a value has an empty one ("optional value", service model).
     pub(super) fn set(tags: Vec<Tag>) -> Result<Self> {
         let mut valid = Tags::new();
-        for Tag { key, value } in tags {
+        for (key, value) in tags {
             let key = key.ok_or_else(|| ErrorResponse::missing("key"))?;
             let value = value.unwrap_or_default();
             check_tag_key(&key).map_err(|error| invalid(&error))?;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use strum::IntoStaticStr;
+use strum::{Display, EnumString, IntoStaticStr};
 use time::{Duration, OffsetDateTime};
 
 use super::{Guard, InstanceId, Key, Origin, Policies, Rule, Sources, Unreadable};
@@ -14,7 +14,7 @@ use super::{Guard, InstanceId, Key, Origin, Policies, Rule, Sources, Unreadable}
 /// How long before its end a rule is reported as expiring: two weeks, so that somebody who looks weekly sees it twice.
 pub const EXPIRY_NOTICE: Duration = Duration::days(14);
 
-/// How much of an instance's firewall the configuration manages.
+/// How much of an instance's firewall the configuration manages. Displays as the configuration spells it.
 #[derive(
     Clone,
     Copy,
@@ -26,6 +26,7 @@ pub const EXPIRY_NOTICE: Duration = Duration::days(14);
     Ord,
     Serialize,
     Deserialize,
+    Display,
     IntoStaticStr,
 )]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -41,15 +42,8 @@ pub enum Mode {
     Observe,
 }
 
-impl Mode {
-    /// As the configuration spells it.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-}
-
-/// The calls that a plan may use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoStaticStr)]
+/// The calls that a plan may use. Parsed as the command line spells it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, EnumString)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Strategy {
     /// The planner chooses; in additive mode it never chooses a Put.
@@ -59,13 +53,6 @@ pub enum Strategy {
     Put,
     /// Open and Close only; refused where no safe sequence exists.
     Incremental,
-}
-
-impl Strategy {
-    /// As the configuration and the command line spell it.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
 }
 
 /// The end of a declared rule.

@@ -24,13 +24,6 @@ pub enum PolicySeverity {
     Warn,
 }
 
-impl PolicySeverity {
-    /// As the configuration spells it.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-}
-
 /// The part of the packet space that a policy restricts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cells {

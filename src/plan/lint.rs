@@ -50,7 +50,7 @@ pub enum DefectKind {
     #[error("it is called in sync although before and after differ")]
     NotInSync,
     /// The verdict is impossible in this mode, such as `change` in the mode `observe`.
-    #[error("its verdict does not fit the mode `{}`", .0.as_str())]
+    #[error("its verdict does not fit the mode `{0}`")]
     Mode(Mode),
     /// An Open or Close without sources, which the service may interpret as everyone.
     #[error("the call for {0} names no sources")]

@@ -25,27 +25,19 @@ pub struct Consent {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConsentError {
     /// No guard has this name.
-    #[error("there is no guard `{}`{}", sanitize_line(name), near.map_or_else(guard_list, |near| format!("; did you mean `{near}`?")))]
-    Guard {
-        /// The unknown name.
-        name: String,
-        /// The most similar name of a guard, if any.
-        near: Option<&'static str>,
-    },
-    /// The selector is not a valid pattern.
-    #[error(
-        "`{}` is not a valid pattern of instances: {why}",
-        sanitize_line(selector)
-    )]
-    Selector {
-        /// The invalid pattern.
-        selector: String,
-        /// Why it is not valid.
-        why: String,
-    },
+    #[error("there is no guard `{}`{}", sanitize_line(.0), suggestion(.0))]
+    Guard(String),
+    /// The selector is not a valid pattern, for this reason.
+    #[error("`{}` is not a valid pattern of instances: {}", sanitize_line(.0), .1)]
+    Selector(String, &'static str),
 }
 
-fn guard_list() -> String {
+/// The most similar name of a guard, or all names.
+fn suggestion(name: &str) -> String {
+    let names = GuardName::VARIANTS.iter().map(|guard| guard.as_str());
+    if let Some(near) = strings::nearest(name, names) {
+        return format!("; did you mean `{near}`?");
+    }
     let names: Vec<String> = GuardName::VARIANTS
         .iter()
         .map(|guard| format!("`{guard}`"))
@@ -66,11 +58,12 @@ impl Consent {
     /// # Errors
     /// The selector is not a valid pattern.
     pub fn from_override(consent: &Override) -> Result<Self, ConsentError> {
-        let selector = consent.selector.as_deref().map(parse_pattern).transpose()?;
-        Ok(Self {
-            guard: consent.guard,
-            selector,
-        })
+        Self::new(consent.guard, consent.selector.as_deref())
+    }
+
+    fn new(guard: GuardName, selector: Option<&str>) -> Result<Self, ConsentError> {
+        let selector = selector.map(parse_pattern).transpose()?;
+        Ok(Self { guard, selector })
     }
 }
 
@@ -82,14 +75,11 @@ impl FromStr for Consent {
             Some((name, selector)) => (name, Some(selector)),
             None => (text, None),
         };
-        let guard = name.parse().map_err(|_| ConsentError::Guard {
-            name: name.to_owned(),
-            near: strings::nearest(name, GuardName::VARIANTS.iter().map(|guard| guard.as_str())),
-        })?;
-        Ok(Self {
-            guard,
-            selector: selector.map(parse_pattern).transpose()?,
-        })
+        let guard = name.parse();
+        Self::new(
+            guard.map_err(|_| ConsentError::Guard(name.to_owned()))?,
+            selector,
+        )
     }
 }
 
@@ -105,15 +95,12 @@ impl fmt::Display for Consent {
 }
 
 fn parse_pattern(text: &str) -> Result<Pattern, ConsentError> {
-    let error = |why: String| ConsentError::Selector {
-        selector: text.to_owned(),
-        why,
-    };
+    let error = |why| ConsentError::Selector(text.to_owned(), why);
     if text.is_empty() {
         // An empty variable in a script must not become a pattern without instances.
-        return Err(error("it is empty".to_owned()));
+        return Err(error("it is empty"));
     }
-    Pattern::new(text).map_err(|invalid| error(invalid.msg.to_owned()))
+    Pattern::new(text).map_err(|invalid| error(invalid.msg))
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@
 use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
-use strum::IntoStaticStr;
 
 use crate::exposure::Exposed;
 use crate::model::{Code, InstanceId, Origin, PolicySeverity};
@@ -22,12 +21,9 @@ pub enum Subject {
 }
 
 /// How a violation occurs.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, IntoStaticStr,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-#[strum(serialize_all = "kebab-case")]
 pub enum Occurrence {
     /// The plan causes it.
     Introduced,
@@ -39,20 +35,10 @@ pub enum Occurrence {
     Declared,
 }
 
-impl Occurrence {
-    /// Its name in documents.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-}
-
 /// The kind of violation.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, IntoStaticStr,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-#[strum(serialize_all = "kebab-case")]
 pub enum ViolationKind {
     /// Access that is forbidden.
     Excess,
@@ -63,11 +49,6 @@ pub enum ViolationKind {
 }
 
 impl ViolationKind {
-    /// Its name in documents.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-
     /// The adjective for the access in texts.
     pub fn state(self) -> &'static str {
         match self {

@@ -18,7 +18,7 @@ fn occurrence_has_a_word() {
         (Occurrence::Live, "live"),
         (Occurrence::Declared, "declared"),
     ] {
-        assert_eq!(occurrence.as_str(), name);
+        assert_eq!(serde_json::to_value(occurrence).expect("JSON"), name);
     }
     for (kind, word, state, verb) in [
         (ViolationKind::Excess, "excess", "open", "gets in at"),
@@ -35,8 +35,8 @@ fn occurrence_has_a_word() {
             "does not get in at",
         ),
     ] {
-        let words = (kind.as_str(), kind.state(), kind.verb());
-        assert_eq!(words, (word, state, verb));
+        assert_eq!(serde_json::to_value(kind).expect("JSON"), word);
+        assert_eq!((kind.state(), kind.verb()), (state, verb));
     }
 }
 
