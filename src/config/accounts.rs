@@ -50,7 +50,9 @@ pub(super) fn check_selectors<'a>(
     selectors: impl Iterator<Item = &'a Selector>,
     report: &mut DiagnosticsBuilder,
 ) {
-    for (glob, span) in selectors.flat_map(|selector| &selector.accounts) {
+    let globs =
+        selectors.flat_map(|selector| selector.accounts.iter().zip(&selector.account_spans));
+    for (glob, span) in globs {
         if accounts.keys().any(|name| glob.matches(name)) {
             continue;
         }

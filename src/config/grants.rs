@@ -262,16 +262,16 @@ fn limit_texts(config: &Config) -> BTreeMap<&'static str, String> {
 fn format_selector(selector: &Selector) -> String {
     let Selector {
         names,
-        accounts: _,
+        accounts,
+        account_spans: _,
         regions,
         tags,
     } = selector;
-    let accounts = selector.account_globs();
     let condition = |key: &str, globs: &[Glob]| {
         let texts: Vec<&str> = globs.iter().map(Glob::text).collect();
         (!texts.is_empty()).then(|| format!("{key} {}", texts.join(" or ")))
     };
-    let own = [("name", names), ("account", &accounts), ("region", regions)];
+    let own = [("name", names), ("account", accounts), ("region", regions)];
     let own = own
         .into_iter()
         .filter_map(|(key, globs)| condition(key, globs));

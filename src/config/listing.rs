@@ -60,39 +60,16 @@ impl Listing {
     }
 }
 
-/// The sites where instances may be: those of a partial ID, or those that a selector matches.
-#[derive(Clone, Copy)]
-pub(super) enum SiteFilter<'a> {
-    Instance(&'a PartialInstanceId),
-    Selector(&'a Selector),
-}
-
-impl SiteFilter<'_> {
-    fn matches(self, site: &Site) -> bool {
-        match self {
-            Self::Instance(id) => id.may_be_in(site),
-            Self::Selector(selector) => selector.matches_site(site),
-        }
-    }
-
-    fn matches_account(self, account: &str) -> bool {
-        match self {
-            Self::Instance(id) => id.account.as_deref().is_none_or(|own| own == account),
-            Self::Selector(selector) => selector.matches_account(Some(account)),
-        }
-    }
-}
-
 impl LinkedConfig {
-    /// The first of these sites that was not listed in full, as a fragment such as "`us-east-1`, which could not be listed: …", with a
+    /// The first site that a selector matches and that was not listed in full, as a fragment such as "`us-east-1`, which could not be listed: …", with a
     /// hint.
     pub(super) fn first_unlisted(
         &self,
-        filter: SiteFilter<'_>,
+        selector: &Selector,
         listing: &Listing,
     ) -> Option<Unreadable> {
         let sites = self.sites.iter().chain(listing.incomplete.keys());
-        let mut sites = sites.filter(|site| filter.matches(site));
+        let mut sites = sites.filter(|site| selector.matches_site(site));
         if let Some(site) = sites.find(|site| !listing.complete.contains(site)) {
             let name = quote(&site.to_string());
             return Some(match listing.incomplete.get(site) {
@@ -107,7 +84,7 @@ impl LinkedConfig {
         let mut accounts = self.accounts.keys();
         let without_site = accounts.find(|name| {
             let is_own = |site: &Site| site.account.as_ref() == Some(name);
-            filter.matches_account(name)
+            selector.matches_account(Some(name))
                 && !self.sites.iter().any(is_own)
                 && !listing.complete.iter().any(is_own)
         });
@@ -125,16 +102,16 @@ impl Config {
         all: &BTreeSet<Site>,
     ) -> BTreeSet<Site> {
         let tables = self.linked.instances.iter();
-        let tables = tables.map(|table| SiteFilter::Instance(&table.id));
+        let tables = tables.map(|table| table.id.selector());
         let groups = self.linked.groups.iter();
         let groups = groups
             .filter(|group| group.expect.is_some())
-            .map(|group| SiteFilter::Selector(&group.selector));
-        let filters: Vec<SiteFilter<'_>> = tables
+            .map(|group| group.selector.clone());
+        let selectors: Vec<Selector> = tables
             .chain(groups)
-            .filter(|filter| scope.iter().any(|site| filter.matches(site)))
+            .filter(|selector| scope.iter().any(|site| selector.matches_site(site)))
             .collect();
-        let is_needed = |site: &&Site| filters.iter().any(|filter| filter.matches(site));
+        let is_needed = |site: &&Site| selectors.iter().any(|one| one.matches_site(site));
         all.difference(scope).filter(is_needed).cloned().collect()
     }
 
@@ -157,7 +134,7 @@ impl LinkedConfig {
         if listing.is_assumed() || table.id.is_exactly(id) {
             return None;
         }
-        let unlisted = self.first_unlisted(SiteFilter::Instance(&table.id), listing)?;
+        let unlisted = self.first_unlisted(&table.id.selector(), listing)?;
         Some(
             Unreadable::undecided(format!(
                 "{} could also mean an instance in {}",
@@ -173,7 +150,7 @@ impl LinkedConfig {
         if listing.is_assumed() {
             return None;
         }
-        let unlisted = self.first_unlisted(SiteFilter::Selector(&group.selector), listing)?;
+        let unlisted = self.first_unlisted(&group.selector, listing)?;
         let (expect, _) = group.expect.as_ref()?;
         Some(
             Unreadable::undecided(format!(

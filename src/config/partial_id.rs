@@ -2,6 +2,7 @@
 //!
 //! Owns the syntax `account/region/name`. Does not know which accounts, regions and instances exist.
 
+use super::selector::{Glob, Selector};
 use crate::model::{InstanceId, Site};
 
 /// The name of a table under `[instances]`, such as `web-1` or `eu-central-1/web-1`. A missing part matches anything.
@@ -28,6 +29,17 @@ impl PartialInstanceId {
             region: region.map(str::to_owned),
             name: name.to_owned(),
         })
+    }
+
+    /// The condition that matches the instances that it may mean.
+    pub(super) fn selector(&self) -> Selector {
+        let literal = |part: &String| Glob::Literal(part.clone());
+        Selector {
+            names: vec![literal(&self.name)],
+            accounts: self.account.iter().map(literal).collect(),
+            regions: self.region.iter().map(literal).collect(),
+            ..Selector::default()
+        }
     }
 
     /// Whether it may mean this instance.

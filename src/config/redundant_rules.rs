@@ -99,7 +99,8 @@ impl<'a> Search<'a> {
             tables.push(self.table(&group.settings, matches_all));
         }
         for table in instances {
-            let matches_all = |other: usize| groups[other].selector.always_matches(&table.id);
+            let selector = table.id.selector();
+            let matches_all = |other: usize| groups[other].selector.includes(&selector);
             tables.push(self.table(&table.settings, matches_all));
         }
         tables

@@ -12,8 +12,9 @@ use super::Config;
 use super::conflict::{add_absent, resolve_setting};
 use super::diagnostic::{Diagnostics, DiagnosticsBuilder};
 use super::grants;
-use super::listing::{Listing, SiteFilter};
+use super::listing::Listing;
 use super::rule::{Families, Rule};
+use super::selector::Selector;
 use super::size_limits::PairBudget;
 use super::source::quote;
 use super::table::{Group, InstanceTable, Settings};
@@ -156,7 +157,7 @@ impl<'a> Resolver<'a> {
                     instance.is_some_and(|instance| selector.matches(instance))
                 });
                 let matching: BTreeSet<InstanceId> = declared.cloned().collect();
-                if matching.is_empty() && self.is_listed(SiteFilter::Selector(selector)) {
+                if matching.is_empty() && self.is_listed(selector) {
                     let text = format!("policy {} matches no instance", quote(&policy.id));
                     let origin = policy.origin.clone();
                     self.desired.notes.push(Note { text, origin });
@@ -182,7 +183,7 @@ impl<'a> Resolver<'a> {
                 named.copied().filter(|id| table.id.matches(id)).collect();
             match matching[..] {
                 [] if !self.listing.may_have_in_scope(&table.id) => {}
-                [] if self.is_listed(SiteFilter::Instance(&table.id)) => missing.push(table),
+                [] if self.is_listed(&table.id.selector()) => missing.push(table),
                 // The failure of its only region is reported for the region.
                 [] if self.listing.has_failed_for(&table.id) => {}
                 [] => unlisted.push(table),
@@ -223,10 +224,10 @@ impl<'a> Resolver<'a> {
         tables
     }
 
-    /// Whether every one of these sites was listed in full.
-    fn is_listed(&self, filter: SiteFilter<'_>) -> bool {
+    /// Whether every site that a selector matches was listed in full.
+    fn is_listed(&self, selector: &Selector) -> bool {
         let linked = &self.config.linked;
-        !self.listing.is_assumed() && linked.first_unlisted(filter, self.listing).is_none()
+        !self.listing.is_assumed() && linked.first_unlisted(selector, self.listing).is_none()
     }
 
     fn add_missing(
@@ -287,7 +288,7 @@ impl<'a> Resolver<'a> {
     fn check_expected_count(&mut self, group: &Group, count: usize) -> Option<Unreadable> {
         let name = quote(&group.name);
         let origin = Some(self.report.origin(group.span));
-        let is_listed = self.is_listed(SiteFilter::Selector(&group.selector));
+        let is_listed = self.is_listed(&group.selector);
         let Some((expect, span)) = group.expect else {
             if count == 0 && is_listed {
                 let text = format!("group {name} matches no instance");

@@ -6,7 +6,6 @@ mod pattern;
 
 use glob::Pattern;
 
-use super::partial_id::PartialInstanceId;
 use super::source::Span;
 use crate::model::{Instance, Site};
 
@@ -101,26 +100,22 @@ impl Glob {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Selector {
     pub(super) names: Vec<Glob>,
-    /// With spans, because the accounts are known only after all files are read.
-    pub(super) accounts: Vec<(Glob, Span)>,
+    pub(super) accounts: Vec<Glob>,
+    /// The spans of the accounts, which are known only after all files are read.
+    pub(super) account_spans: Vec<Span>,
     pub(super) regions: Vec<Glob>,
     pub(super) tags: Vec<(String, Vec<Glob>)>,
 }
 
 impl Selector {
     pub(super) fn matches(&self, instance: &Instance) -> bool {
-        self.matches_name(&instance.id.name)
+        (self.names.is_empty() || any_matches(&self.names, &instance.id.name))
             && self.matches_account(instance.id.account.as_deref())
             && self.matches_region(&instance.id.region)
             && self.tags.iter().all(|(key, globs)| {
                 let value = instance.tags.get(key);
                 value.is_some_and(|value| any_matches(globs, value))
             })
-    }
-
-    pub(super) fn account_globs(&self) -> Vec<Glob> {
-        let accounts = self.accounts.iter();
-        accounts.map(|(glob, _)| glob.clone()).collect()
     }
 
     /// Whether every instance that matches `other` matches this too. `false` if the texts do not decide it.
@@ -130,7 +125,7 @@ impl Selector {
             globs.is_empty() || (!others.is_empty() && others.iter().all(is_included))
         };
         includes(&self.names, &other.names)
-            && includes(&self.account_globs(), &other.account_globs())
+            && includes(&self.accounts, &other.accounts)
             && includes(&self.regions, &other.regions)
             && self.tags.iter().all(|(key, globs)| {
                 let others = other.tag_globs(key);
@@ -145,7 +140,7 @@ impl Selector {
             !globs.is_empty() && !others.is_empty() && globs.iter().all(is_excluded)
         };
         excludes(&self.names, &other.names)
-            || excludes(&self.account_globs(), &other.account_globs())
+            || excludes(&self.accounts, &other.accounts)
             || excludes(&self.regions, &other.regions)
             || self.tags.iter().any(|(key, globs)| {
                 let others = other.tag_globs(key);
@@ -159,28 +154,6 @@ impl Selector {
         Some(globs)
     }
 
-    /// Whether some instance with this partial ID may match.
-    pub(super) fn may_match(&self, id: &PartialInstanceId) -> bool {
-        let PartialInstanceId {
-            account,
-            region,
-            name,
-        } = id;
-        self.matches_name(name)
-            && region
-                .as_ref()
-                .is_none_or(|region| self.matches_region(region))
-            && (account.is_none() || self.matches_account(account.as_deref()))
-    }
-
-    /// Whether every instance with this partial ID matches.
-    pub(super) fn always_matches(&self, id: &PartialInstanceId) -> bool {
-        self.may_match(id)
-            && (id.region.is_some() || self.regions.is_empty())
-            && (id.account.is_some() || self.accounts.is_empty())
-            && self.tags.is_empty()
-    }
-
     /// Whether an instance of this site may match.
     pub(super) fn matches_site(&self, site: &Site) -> bool {
         self.matches_account(site.account.as_deref()) && self.matches_region(&site.region)
@@ -188,13 +161,8 @@ impl Selector {
 
     /// Whether an instance of this account may match.
     pub(super) fn matches_account(&self, account: Option<&str>) -> bool {
-        let mut globs = self.accounts.iter();
         self.accounts.is_empty()
-            || account.is_some_and(|account| globs.any(|(glob, _)| glob.matches(account)))
-    }
-
-    fn matches_name(&self, name: &str) -> bool {
-        self.names.is_empty() || any_matches(&self.names, name)
+            || account.is_some_and(|account| any_matches(&self.accounts, account))
     }
 
     fn matches_region(&self, region: &str) -> bool {

@@ -13,7 +13,7 @@ use super::Config;
 use super::partial_id::PartialInstanceId;
 use super::rule::AbsentRule;
 use super::selector::{Glob, Selector};
-use super::source::{Span, quote};
+use super::source::quote;
 use super::table::InstanceTable;
 use super::table_rules::TableRules;
 use crate::model::{Absent, AddressType, Instance, InstanceId, InstanceState, Mode, Rule, Site};
@@ -35,9 +35,10 @@ pub(crate) struct Statement {
 
 /// The instances that a table matches.
 #[derive(Clone, Debug)]
-pub(crate) enum Scope {
-    Selector(Selector),
-    Instance(PartialInstanceId),
+pub(crate) struct Scope {
+    selector: Selector,
+    /// The ID of its instance, if it is an instance table.
+    pub id: Option<PartialInstanceId>,
 }
 
 impl Config {
@@ -55,11 +56,11 @@ impl Config {
     /// Every group and every instance table, with the rules in force at this instant.
     pub(crate) fn statements(&self, as_of: OffsetDateTime) -> Vec<Statement> {
         let groups = self.linked.groups.iter().map(|group| {
-            let scope = Scope::Selector(group.selector.clone());
-            (scope, &group.settings)
+            let selector = group.selector.clone();
+            (Scope { selector, id: None }, &group.settings)
         });
         let instances = self.linked.instances.iter().map(|table| {
-            let scope = Scope::Instance(self.completed_id(table));
+            let scope = Scope::from(self.completed_id(table));
             (scope, &table.settings)
         });
         let mut lines = TableRules::new(&self.linked, as_of);
@@ -98,6 +99,16 @@ fn only<'a>(mut names: impl Iterator<Item = &'a String>) -> Option<&'a String> {
     names.next().is_none().then_some(first)
 }
 
+/// The instance with this ID.
+impl From<PartialInstanceId> for Scope {
+    fn from(id: PartialInstanceId) -> Self {
+        Self {
+            selector: id.selector(),
+            id: Some(id),
+        }
+    }
+}
+
 impl Scope {
     /// Parses `NAME`, `REGION/NAME` or `ACCOUNT/REGION/NAME`, each part a pattern; `None` if one is not valid.
     pub(crate) fn parse(text: &str) -> Option<Self> {
@@ -106,94 +117,53 @@ impl Scope {
             None => Some(Vec::new()),
             Some(text) => Some(vec![Glob::new(&text).ok()?]),
         };
-        let nowhere = Span::new(0, 0..0);
-        let accounts = glob(id.account)?.into_iter();
-        Some(Self::Selector(Selector {
+        let selector = Selector {
             names: glob(Some(id.name))?,
-            accounts: accounts.map(|glob| (glob, nowhere)).collect(),
+            accounts: glob(id.account)?,
             regions: glob(id.region)?,
-            tags: Vec::new(),
-        }))
-    }
-
-    /// The ID of its instance, if it is an instance table.
-    pub(crate) fn partial_id(&self) -> Option<&PartialInstanceId> {
-        match self {
-            Scope::Selector(_) => None,
-            Scope::Instance(id) => Some(id),
-        }
+            ..Selector::default()
+        };
+        Some(Self { selector, id: None })
     }
 
     /// Whether it matches this instance.
     pub(crate) fn matches(&self, instance: &Instance) -> bool {
-        match self {
-            Scope::Selector(selector) => selector.matches(instance),
-            Scope::Instance(id) => id.matches(&instance.id),
-        }
+        self.selector.matches(instance)
     }
 
     /// Whether it may match an instance of this site.
     pub(crate) fn matches_site(&self, site: &Site) -> bool {
-        match self {
-            Scope::Selector(selector) => selector.matches_site(site),
-            Scope::Instance(id) => id.may_be_in(site),
-        }
+        self.selector.matches_site(site)
     }
 
     /// Whether it matches every instance that `other` matches, whatever its tags are. `false` if that is not certain.
     pub(crate) fn includes(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Scope::Selector(this), Scope::Selector(other)) => this.includes(other),
-            (Scope::Selector(this), Scope::Instance(id)) => this.always_matches(id),
-            (Scope::Instance(this), Scope::Instance(id)) => {
-                let covers =
-                    |this: &Option<String>, other: &Option<String>| this.is_none() || this == other;
-                this.name == id.name
-                    && covers(&this.region, &id.region)
-                    && covers(&this.account, &id.account)
-            }
-            (Scope::Instance(_), Scope::Selector(_)) => false,
-        }
+        let is_wider = self.id.is_none() || other.id.is_some();
+        is_wider && self.selector.includes(&other.selector)
     }
 
     /// Whether no instance matches both. `false` if that is not certain.
     pub(crate) fn excludes(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Scope::Selector(this), Scope::Selector(other)) => this.excludes(other),
-            (Scope::Selector(selector), Scope::Instance(id))
-            | (Scope::Instance(id), Scope::Selector(selector)) => !selector.may_match(id),
-            (Scope::Instance(this), Scope::Instance(other)) => {
-                let apart = |this: &Option<String>, other: &Option<String>| {
-                    this.is_some() && other.is_some() && this != other
-                };
-                this.name != other.name
-                    || apart(&this.region, &other.region)
-                    || apart(&this.account, &other.account)
-            }
-        }
+        self.selector.excludes(&other.selector)
     }
 
     /// A text that is equal for scopes with the same patterns in any order.
     pub(crate) fn spelling(&self) -> String {
-        let sorted = |globs: &mut dyn Iterator<Item = &Glob>| {
-            let texts: BTreeSet<&str> = globs.map(Glob::text).collect();
+        let sorted = |globs: &[Glob]| {
+            let texts: BTreeSet<&str> = globs.iter().map(Glob::text).collect();
             format!("{texts:?}")
         };
-        match self {
-            Scope::Instance(id) => format!("{id:?}"),
-            Scope::Selector(selector) => {
-                let tags = selector.tags.iter();
-                let tags: BTreeMap<&str, String> = tags
-                    .map(|(key, globs)| (key.as_str(), sorted(&mut globs.iter())))
-                    .collect();
-                format!(
-                    "{} {} {} {tags:?}",
-                    sorted(&mut selector.names.iter()),
-                    sorted(&mut selector.accounts.iter().map(|(glob, _)| glob)),
-                    sorted(&mut selector.regions.iter()),
-                )
-            }
+        if let Some(id) = &self.id {
+            return format!("{id:?}");
         }
+        let selector = &self.selector;
+        let tags = selector.tags.iter();
+        let tags: BTreeMap<&str, String> = tags
+            .map(|(key, globs)| (key.as_str(), sorted(globs)))
+            .collect();
+        let [names, accounts, regions] =
+            [&selector.names, &selector.accounts, &selector.regions].map(|globs| sorted(globs));
+        format!("{names} {accounts} {regions} {tags:?}")
     }
 
     /// Whether an instance may exist that this matches and none of `others` does, at one of these sites if this matches one
@@ -207,9 +177,10 @@ impl Scope {
     }
 
     fn examples(&self, sites: &BTreeSet<Site>) -> Vec<Instance> {
-        let Scope::Selector(selector) = self else {
+        if self.id.is_some() {
             return Vec::new();
-        };
+        }
+        let selector = &self.selector;
         let texts = |globs: &[Glob], other: &str| -> Vec<String> {
             match globs {
                 [] => vec![other.to_owned()],
@@ -219,7 +190,7 @@ impl Scope {
         let matching = sites.iter().filter(|site| selector.matches_site(site));
         let mut sites: Vec<Site> = matching.cloned().collect();
         if sites.is_empty() {
-            let accounts: Vec<Option<String>> = match &selector.account_globs()[..] {
+            let accounts: Vec<Option<String>> = match &selector.accounts[..] {
                 [] => vec![None],
                 globs => texts(globs, "").into_iter().map(Some).collect(),
             };
@@ -276,20 +247,18 @@ impl Scope {
 /// The predicate of a sentence about an instance: ``matches `web-*` in `eu-*` ``.
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let selector = match self {
-            Scope::Selector(selector) => selector,
-            Scope::Instance(id) => {
-                let parts = id.account.iter().chain(&id.region).chain([&id.name]);
-                let parts: Vec<&str> = parts.map(String::as_str).collect();
-                return write!(f, "is {}", quote(&parts.join("/")));
-            }
-        };
+        if let Some(id) = &self.id {
+            let parts = id.account.iter().chain(&id.region).chain([&id.name]);
+            let parts: Vec<&str> = parts.map(String::as_str).collect();
+            return write!(f, "is {}", quote(&parts.join("/")));
+        }
+        let selector = &self.selector;
         let any = |globs: &mut dyn Iterator<Item = String>| globs.collect::<Vec<_>>().join(" or ");
         let quoted = |glob: &Glob| quote(glob.text());
         let mut clauses = Vec::new();
         let names = any(&mut selector.names.iter().map(quoted));
         let regions = any(&mut selector.regions.iter().map(quoted));
-        let accounts = any(&mut selector.account_globs().iter().map(quoted));
+        let accounts = any(&mut selector.accounts.iter().map(quoted));
         let mut place = String::new();
         if !regions.is_empty() {
             place.extend([" in ", &regions]);

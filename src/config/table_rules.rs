@@ -12,7 +12,7 @@ use super::Config;
 use super::link::LinkedConfig;
 use super::rule::Rule;
 use super::selector::Selector;
-use super::table::{Group, InstanceTable, Settings, used_rulesets};
+use super::table::{Settings, used_rulesets};
 use crate::model::{self, DeclaredTable, MAX_PAIRS_PER_INSTANCE, Mode, Policies, Waiver};
 
 impl Config {
@@ -33,67 +33,39 @@ impl Config {
         let settings = groups.iter().map(|group| &group.settings);
         let settings = settings.chain(instances.iter().map(|table| &table.settings));
         let possible = rules.possible(&settings.collect::<Vec<_>>());
-        let mut declared: Vec<DeclaredTable> = groups
-            .iter()
-            .map(|group| self.declared_group(group, possible.clone(), &mut rules))
-            .collect();
-        declared.extend(
-            instances
-                .iter()
-                .map(|table| self.declared_instance(table, &mut rules)),
-        );
+        let mut declared = Vec::with_capacity(groups.len() + instances.len());
+        for group in groups {
+            let policies = self.policies_for(&group.selector);
+            let name = format!("groups.{}", group.name);
+            let certain = [&group.settings];
+            declared.push(rules.declared_table(name, &certain, possible.clone(), policies));
+        }
+        for table in instances {
+            let selector = self.completed_id(table).selector();
+            let (mut certain, mut possible) = (vec![&table.settings], vec![&table.settings]);
+            for group in groups {
+                let includes = group.selector.includes(&selector);
+                let excludes = group.selector.excludes(&selector);
+                possible.extend((!excludes).then_some(&group.settings));
+                certain.extend(includes.then_some(&group.settings));
+            }
+            let policies = self.policies_for(&selector);
+            let name = format!("instances.{}", table.key);
+            let possible = rules.possible(&possible);
+            declared.push(rules.declared_table(name, &certain, possible, policies));
+        }
         declared
     }
 
-    fn declared_group(
-        &self,
-        group: &Group,
-        possible: Option<Arc<[model::Rule]>>,
-        rules: &mut TableRules<'_>,
-    ) -> DeclaredTable {
-        let policies = self.policies_for(|selector| {
-            let may_match = !selector.excludes(&group.selector);
-            (may_match, selector.includes(&group.selector))
-        });
-        let name = format!("groups.{}", group.name);
-        rules.declared_table(name, &[&group.settings], possible, policies)
-    }
-
-    fn declared_instance(
-        &self,
-        table: &InstanceTable,
-        rules: &mut TableRules<'_>,
-    ) -> DeclaredTable {
-        let id = self.completed_id(table);
-        let (mut certain, mut possible) = (vec![&table.settings], vec![&table.settings]);
-        for group in &self.linked.groups {
-            possible.extend(group.selector.may_match(&id).then_some(&group.settings));
-            certain.extend(
-                group
-                    .selector
-                    .always_matches(&id)
-                    .then_some(&group.settings),
-            );
-        }
-        let policies =
-            self.policies_for(|selector| (selector.may_match(&id), selector.always_matches(&id)));
-        let name = format!("instances.{}", table.key);
-        let possible = rules.possible(&possible);
-        rules.declared_table(name, &certain, possible, policies)
-    }
-
-    /// The policies that apply to every instance of a table, and those that may apply to some. `matches` returns, for a selector,
-    /// whether it may match some, and whether it matches all.
-    fn policies_for(
-        &self,
-        matches: impl Fn(&Selector) -> (bool, bool),
-    ) -> (Vec<usize>, Vec<usize>) {
+    /// The policies that apply to every instance that a selector matches, and those that may apply to some.
+    fn policies_for(&self, table: &Selector) -> (Vec<usize>, Vec<usize>) {
         let (mut policies, mut possible_policies) = (Vec::new(), Vec::new());
         for (index, policy) in self.linked.policies.iter().enumerate() {
-            match policy.selector.as_ref().map_or((true, true), &matches) {
-                (_, true) => policies.push(index),
-                (true, false) => possible_policies.push(index),
-                (false, false) => {}
+            match &policy.selector {
+                Some(selector) if !selector.includes(table) => {
+                    possible_policies.extend((!selector.excludes(table)).then_some(index));
+                }
+                _ => policies.push(index),
             }
         }
         (policies, possible_policies)

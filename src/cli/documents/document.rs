@@ -197,7 +197,7 @@ fn from_config(
         .collect();
     let assumed = config.resolve(&own, &BTreeSet::new(), context.as_of)?;
     for place in unknown {
-        let mut rules = statements.rules_for(&Scope::Instance(place.clone()));
+        let mut rules = statements.rules_for(&Scope::from(place.clone()));
         let wanted = assumed.instances.get(&instance_id(place)).cloned();
         rules.desired = wanted.map(|wanted| (assumed_instance(place), wanted));
         if rules.declared == Declared::No {

@@ -168,7 +168,7 @@ impl Statements {
             ..Self::default()
         };
         for statement in config.statements(as_of) {
-            match statement.scope.partial_id() {
+            match &statement.scope.id {
                 None => {
                     let spelling = statement.scope.spelling();
                     all.groups.entry(spelling).or_default().push(statement);
@@ -220,9 +220,8 @@ impl Statements {
 
     /// The rules for the instances of a scope. For a selector, these are the rules of instances without a table of their own.
     pub(in crate::cli) fn rules_for(&self, scope: &Scope) -> InstanceRules {
-        let tables = scope
-            .partial_id()
-            .and_then(|place| self.tables.get(&place.name));
+        let id = scope.id.as_ref();
+        let tables = id.and_then(|place| self.tables.get(&place.name));
         let all = self.groups.values().chain(tables).flatten();
         let (certain, possible): (Vec<&Statement>, Vec<&Statement>) = all
             .filter(|statement| !statement.scope.excludes(scope))
@@ -272,9 +271,7 @@ impl Statements {
     /// The mode is that of the instance's own table, or else of its groups, or else the default.
     fn retained(&self, certain: &[&Statement], possible: &[&Statement]) -> Retained {
         let modes = |all: &[&Statement], own: bool| -> BTreeSet<Mode> {
-            let of_kind = all
-                .iter()
-                .filter(|one| one.scope.partial_id().is_some() == own);
+            let of_kind = all.iter().filter(|one| one.scope.id.is_some() == own);
             of_kind.filter_map(|one| one.mode).collect()
         };
         let mut settled = modes(certain, true);

@@ -67,9 +67,8 @@ pub(super) fn read_selector(
             }
             "account" => {
                 let globs = globs(reader, value, "`account`").into_iter();
-                selector
-                    .accounts
-                    .extend(globs.map(|(glob, text)| (glob, text.span)));
+                (selector.accounts, selector.account_spans) =
+                    globs.map(|(glob, text)| (glob, text.span)).unzip();
             }
             "region" => {
                 for (glob, text) in globs(reader, value, "`region`") {

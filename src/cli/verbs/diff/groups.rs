@@ -48,7 +48,7 @@ pub(super) fn compare_groups(
         let mut places = context
             .places
             .iter()
-            .map(|place| Scope::Instance(place.clone()));
+            .map(|place| Scope::from(place.clone()));
         let other = if !nothing_known || places.any(|place| !scope.excludes(&place)) {
             "other "
         } else {

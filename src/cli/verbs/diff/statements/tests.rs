@@ -178,7 +178,7 @@ impl Said {
                 ((*scope).clone(), parts, rules)
             });
         let own = places.into_iter().map(|place| {
-            let scope = Scope::Instance(place);
+            let scope = Scope::from(place);
             let rules = [before.rules_for(&scope), after.rules_for(&scope)];
             let parts = Parts::of_instance(&rules[0], &rules[1]);
             (scope, parts, rules)
