@@ -33,12 +33,18 @@ pub fn load(path: &Path) -> Result<Config, Diagnostics> {
 /// # Errors
 /// Every problem of every file, sorted, including warnings.
 pub(crate) fn load_from(files: &impl FileSystem, path: &Path) -> Result<Config, Diagnostics> {
-    let mut report = DiagnosticsBuilder::default();
-    let mut defs = Definitions::default();
-    let name = files.display_name(path);
-    let bytes = match files.read(path) {
-        Ok(bytes) => bytes,
+    let mut loader = Loader {
+        files,
+        report: DiagnosticsBuilder::default(),
+        defs: Definitions::default(),
+        search: files.canonicalize(directory_of(path)).ok().map(Search::new),
+        known: files.canonicalize(path).into_iter().collect(),
+        queued: VecDeque::new(),
+    };
+    match files.read(path) {
+        Ok(bytes) => loader.read(path, bytes, 0, true),
         Err(error) => {
+            let name = files.display_name(path);
             let (message, hint) = if error.kind() == io::ErrorKind::NotFound {
                 let hint = format!(
                     "`portward import > {name}` writes one from the live rules; `-c FILE` names another"
@@ -47,37 +53,21 @@ pub(crate) fn load_from(files: &impl FileSystem, path: &Path) -> Result<Config, 
             } else {
                 (format!("cannot be read: {error}"), None)
             };
-            report.unreadable(&name, &message, hint);
-            return Config::build(defs, report);
+            loader.report.unreadable(&name, &message, hint);
         }
-    };
-    let file = report.add_source(Source::from_bytes(&name, bytes));
-    let includes = read::read_file(&mut report, &mut defs, file, true);
-    let directory = path.parent().unwrap_or(Path::new(""));
-    let mut queue = IncludeQueue {
-        files,
-        search: files.canonicalize(directory).ok().map(Search::new),
-        known: files.canonicalize(path).into_iter().collect(),
-        queued: VecDeque::new(),
-    };
-    queue.add(directory, 0, &includes, &mut defs, &mut report);
-    while let Some(QueuedFile { path, depth, text }) = queue.queued.pop_front() {
-        let name = files.display_name(&path);
+    }
+    while let Some(QueuedFile { path, depth, text }) = loader.queued.pop_front() {
         match files.read(&path) {
-            Ok(bytes) => {
-                let file = report.add_source(Source::from_bytes(&name, bytes));
-                let includes = read::read_file(&mut report, &mut defs, file, false);
-                let directory = path.parent().unwrap_or(Path::new(""));
-                queue.add(directory, depth, &includes, &mut defs, &mut report);
-            }
+            Ok(bytes) => loader.read(&path, bytes, depth, false),
             Err(error) => {
-                defs.is_incomplete = true;
-                let message = format!("{} cannot be read: {error}", quote(&name));
-                report.error(Code::ConfigFile, text.span, message);
+                loader.defs.is_incomplete = true;
+                let name = quote(&files.display_name(&path));
+                let message = format!("{name} cannot be read: {error}");
+                loader.report.error(Code::ConfigFile, text.span, message);
             }
         }
     }
-    Config::build(defs, report)
+    Config::build(loader.defs, loader.report)
 }
 
 struct QueuedFile {
@@ -88,9 +78,11 @@ struct QueuedFile {
     text: SpannedString,
 }
 
-/// The included files that are still to be read.
-struct IncludeQueue<'a, F> {
+/// What was read so far, and the included files that are still to be read.
+struct Loader<'a, F> {
     files: &'a F,
+    report: DiagnosticsBuilder,
+    defs: Definitions,
     /// `None` if the directory of the first file cannot be found.
     search: Option<Search>,
     /// The files that are read or queued, with links resolved.
@@ -98,29 +90,20 @@ struct IncludeQueue<'a, F> {
     queued: VecDeque<QueuedFile>,
 }
 
-impl<F: FileSystem> IncludeQueue<'_, F> {
-    /// Queues the files that the texts of one file in `directory` name, in order of their paths.
-    fn add(
-        &mut self,
-        directory: &Path,
-        depth: usize,
-        texts: &[SpannedString],
-        defs: &mut Definitions,
-        report: &mut DiagnosticsBuilder,
-    ) {
+impl<F: FileSystem> Loader<'_, F> {
+    /// Reads a file, and queues the files that it names, in order of their paths.
+    fn read(&mut self, path: &Path, bytes: Vec<u8>, depth: usize, is_first: bool) {
+        let source = Source::from_bytes(&self.files.display_name(path), bytes);
+        let file = self.report.add_source(source);
+        let texts = read::read_file(&mut self.report, &mut self.defs, file, is_first);
+        let directory = directory_of(path);
         let mut added = Vec::new();
         for text in texts {
-            let mut refuse = |error: HintedError, report: &mut DiagnosticsBuilder| {
-                defs.is_incomplete = true;
-                error.report(report, Code::Include, text.span);
-            };
-            let paths = match self.find(directory, depth, text, report) {
-                Ok(paths) => paths,
-                Err(error) => {
-                    refuse(error, report);
-                    continue;
-                }
-            };
+            let paths = self.find(directory, depth, &text);
+            let paths = paths.unwrap_or_else(|error| {
+                self.refuse(error, &text);
+                Vec::new()
+            });
             for path in paths {
                 match self.register(&path, !is_pattern(&text.text)) {
                     Ok(true) => added.push(QueuedFile {
@@ -129,12 +112,18 @@ impl<F: FileSystem> IncludeQueue<'_, F> {
                         text: text.clone(),
                     }),
                     Ok(false) => {}
-                    Err(error) => refuse(error, report),
+                    Err(error) => self.refuse(error, &text),
                 }
             }
         }
         added.sort_by(|a, b| a.path.cmp(&b.path));
         self.queued.extend(added);
+    }
+
+    /// Reports that a text names no file that can be read.
+    fn refuse(&mut self, error: HintedError, text: &SpannedString) {
+        self.defs.is_incomplete = true;
+        error.report(&mut self.report, Code::Include, text.span);
     }
 
     /// Finds the paths that a text names.
@@ -143,7 +132,6 @@ impl<F: FileSystem> IncludeQueue<'_, F> {
         directory: &Path,
         depth: usize,
         text: &SpannedString,
-        report: &mut DiagnosticsBuilder,
     ) -> Result<Vec<PathBuf>, HintedError> {
         let path = Path::new(&text.text);
         let name = quote(&text.text);
@@ -160,7 +148,7 @@ impl<F: FileSystem> IncludeQueue<'_, F> {
         let (paths, is_first) = search.find(self.files, directory, &text.text)?;
         if paths.is_empty() && is_first {
             let message = format!("{name} matches no file");
-            report.warning(Code::Suspicious, text.span, message);
+            self.report.warning(Code::Suspicious, text.span, message);
         }
         Ok(paths)
     }
@@ -195,6 +183,10 @@ impl<F: FileSystem> IncludeQueue<'_, F> {
     }
 }
 
+fn directory_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new(""))
+}
+
 /// Whether a path stays below the first file, by its text alone, so that a pattern is not searched elsewhere. Links are checked when
 /// they are resolved.
 fn is_below(path: &Path, depth: usize) -> bool {
@@ -212,8 +204,7 @@ fn is_below(path: &Path, depth: usize) -> bool {
 /// How deep the directory of `path` is, if `directory` is `depth` deep.
 fn depth_of(depth: usize, directory: &Path, path: &Path) -> usize {
     let relative = path.strip_prefix(directory).unwrap_or(path);
-    let parent = relative.parent().unwrap_or(Path::new(""));
-    parent
+    directory_of(relative)
         .components()
         .fold(depth, |depth, component| match component {
             Component::Normal(_) => depth + 1,
