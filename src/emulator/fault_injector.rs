@@ -24,7 +24,7 @@ pub(super) struct FaultInjector {
     /// The number of requests by site, name and action; the empty action counts all.
     counts: BTreeMap<(String, String, &'static str), u64>,
     /// The fault of the next request.
-    next: Option<RequestFault>,
+    pub(super) next: Option<RequestFault>,
 }
 
 /// A request with its position among all requests.
@@ -54,11 +54,6 @@ impl FaultInjector {
             counts: BTreeMap::new(),
             next: None,
         }
-    }
-
-    /// Lets the next request fail.
-    pub(super) fn fail_next(&mut self, fault: RequestFault) {
-        self.next = Some(fault);
     }
 
     /// Whether the next connection is refused.

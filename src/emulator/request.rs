@@ -9,8 +9,7 @@ use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use super::error_response::{ErrorResponse, Result};
 use super::quirks::{AbsentPort, Quirks};
-use super::rules::{PortInfo, Rule};
-use super::state::RuleWrite;
+use super::rules::{PortInfo, Rule, RuleWrite};
 use super::tags::{Tag, TagChange};
 
 /// The actions of the emulator.

@@ -25,6 +25,24 @@ pub(super) struct Rule {
     pub(super) sent: PortState,
 }
 
+/// A write before it is accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum RuleWrite {
+    Open(Rule),
+    Close(Rule),
+    Put(Vec<Rule>),
+    Foreign(ForeignWrite),
+}
+
+/// A write of a foreign writer, with its result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ForeignWrite {
+    pub(super) action: &'static str,
+    pub(super) details: String,
+    pub(super) request: Vec<PortState>,
+    pub(super) after: Vec<PortState>,
+}
+
 /// The IPv4 networks, the IPv6 networks and the aliases of a rule, without duplicates, in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct CidrLists([Vec<String>; 3]);
@@ -105,6 +123,59 @@ impl PortInfo {
         }
         let lists = CidrLists::of(&sent);
         Ok(Rule { key, lists, sent })
+    }
+}
+
+impl RuleWrite {
+    pub(super) fn action(&self) -> &'static str {
+        match self {
+            Self::Open(_) => "OpenInstancePublicPorts",
+            Self::Close(_) => "CloseInstancePublicPorts",
+            Self::Put(_) => "PutInstancePublicPorts",
+            Self::Foreign(write) => write.action,
+        }
+    }
+
+    /// The details of the operation. Those of a Put are not known.
+    pub(super) fn details(&self) -> String {
+        match self {
+            Self::Open(rule) | Self::Close(rule) => details(rule.key),
+            Self::Put(_) => String::new(),
+            Self::Foreign(write) => write.details.clone(),
+        }
+    }
+
+    /// The rules in the request.
+    pub(super) fn request(&self) -> Vec<PortState> {
+        match self {
+            Self::Open(rule) | Self::Close(rule) => vec![rule.sent.clone()],
+            Self::Put(rules) => rules.iter().map(|rule| rule.sent.clone()).collect(),
+            Self::Foreign(write) => write.request.clone(),
+        }
+    }
+
+    /// The rules after the write.
+    pub(super) fn apply(
+        &self,
+        before: &[PortState],
+        family: &AddressType,
+        quirks: &Quirks,
+    ) -> Result<Vec<PortState>> {
+        match self {
+            Self::Open(rule) => open(before, rule, family, quirks),
+            Self::Close(rule) => close(before, rule, quirks),
+            Self::Put(rules) => put(rules, family, quirks),
+            Self::Foreign(write) => Ok(write.after.clone()),
+        }
+    }
+}
+
+/// `22/tcp` is documented; the form for a range is an assumption.
+pub(super) fn details(key: Key) -> String {
+    if key.from() == key.to() {
+        format!("{}/{}", key.from(), key.protocol())
+    } else {
+        format!("{}-{}/{}", key.from(), key.to(), key.protocol())
     }
 }
 
@@ -223,7 +294,7 @@ fn is_closed(entry: &PortState) -> bool {
 }
 
 /// The entries after an Open. The key keeps its position, or is added at the end.
-pub(super) fn open(
+fn open(
     entries: &[PortState],
     rule: &Rule,
     family: &AddressType,
@@ -263,7 +334,7 @@ pub(super) fn open(
 }
 
 /// The entries after a Close. Closing a key that is not open changes nothing, because it is not known whether that is an error.
-pub(super) fn close(entries: &[PortState], rule: &Rule, quirks: &Quirks) -> Result<Vec<PortState>> {
+fn close(entries: &[PortState], rule: &Rule, quirks: &Quirks) -> Result<Vec<PortState>> {
     let closes_key = quirks.close == CloseEffect::Key || rule.lists.is_empty();
     let mut found = false;
     let mut after = Vec::with_capacity(entries.len());
@@ -299,7 +370,7 @@ pub(super) fn close(entries: &[PortState], rule: &Rule, quirks: &Quirks) -> Resu
 }
 
 /// The entries after a Put: these rules in this order. By default a repeated key is merged into the first.
-pub(super) fn put(rules: &[Rule], family: &AddressType, quirks: &Quirks) -> Result<Vec<PortState>> {
+fn put(rules: &[Rule], family: &AddressType, quirks: &Quirks) -> Result<Vec<PortState>> {
     if rules.is_empty() && quirks.empty_put == Acceptance::Refuse {
         return Err(ErrorResponse::invalid_input(
             "At least one rule is required.",

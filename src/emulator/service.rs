@@ -98,7 +98,7 @@ impl Service {
         persist: Persist<'_>,
     ) -> Result<()> {
         if let ScriptedEvent::RequestFault(fault) = event {
-            self.injector.fail_next(*fault);
+            self.injector.next = Some(*fault);
         }
         let random = self.injector.faults.seed;
         let site = &id.site();

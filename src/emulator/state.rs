@@ -31,7 +31,6 @@ use super::tags::Tags;
 use super::{random, regions, response_body, rule_spelling};
 pub use journal::{Author, Write};
 use page::Page;
-pub(super) use rule_write::RuleWrite;
 use rule_write::SecondStep;
 pub use tag_write::TagWrite;
 

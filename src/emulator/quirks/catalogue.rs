@@ -25,43 +25,27 @@ pub enum QuirkError {
     #[error("`{0}` is not NAME=VALUE")]
     Shape(String),
     /// No quirk has this name.
-    #[error("there is no quirk `{name}`")]
-    Name {
-        /// The given name.
-        name: String,
-        /// A similar name.
-        similar: Option<&'static str>,
-    },
+    #[error("there is no quirk `{0}`")]
+    Name(String),
     /// The quirk has no such value.
-    #[error("quirk `{}` has no value `{value}`", quirk.name)]
-    Value {
-        /// The quirk.
-        quirk: &'static Quirk,
-        /// The given value.
-        value: String,
-        /// A similar value.
-        similar: Option<&'static str>,
-    },
+    #[error("quirk `{}` has no value `{}`", .0.name, .1)]
+    Value(&'static Quirk, String),
 }
 
 impl QuirkError {
     /// What to write instead.
     pub fn hint(&self) -> String {
-        match self {
-            Self::Shape(_) => "for example `open=replace`".to_owned(),
-            Self::Name {
-                similar: Some(similar),
-                ..
-            }
-            | Self::Value {
-                similar: Some(similar),
-                ..
-            } => format!("did you mean `{similar}`?"),
-            Self::Name { .. } => {
+        let (word, known, list) = match self {
+            Self::Shape(_) => return "for example `open=replace`".to_owned(),
+            Self::Name(name) => {
                 let names: Vec<&str> = CATALOGUE.iter().map(|quirk| quirk.name).collect();
-                format!("there are {}", names.join(", "))
+                (name, names, "there are")
             }
-            Self::Value { quirk, .. } => format!("it has {}", quirk.values.join(", ")),
+            Self::Value(quirk, value) => (value, quirk.values.to_vec(), "it has"),
+        };
+        match strings::nearest(word, known.iter().copied()) {
+            Some(similar) => format!("did you mean `{similar}`?"),
+            None => format!("{list} {}", known.join(", ")),
         }
     }
 }
@@ -81,18 +65,11 @@ impl Quirks {
             .split_once('=')
             .ok_or_else(|| QuirkError::Shape(text.to_owned()))?;
         let quirk = CATALOGUE.iter().find(|quirk| quirk.name == name);
-        let quirk = quirk.ok_or_else(|| QuirkError::Name {
-            name: name.to_owned(),
-            similar: strings::nearest(name, CATALOGUE.iter().map(|quirk| quirk.name)),
-        })?;
+        let quirk = quirk.ok_or_else(|| QuirkError::Name(name.to_owned()))?;
         if (quirk.set)(self, value) {
             return Ok(());
         }
-        Err(QuirkError::Value {
-            quirk,
-            value: value.to_owned(),
-            similar: strings::nearest(value, quirk.values.iter().copied()),
-        })
+        Err(QuirkError::Value(quirk, value.to_owned()))
     }
 
     /// The quirks that differ from the default, in the form for [`set`](Self::set), to repeat a run.

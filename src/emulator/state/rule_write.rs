@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::model::{AddressType, InstanceId, InstanceState, Key, PortState, Site};
+use crate::model::{AddressType, InstanceId, InstanceState, PortState, Site};
 
 use super::super::context::{Cause, Context, StateChange};
 use super::super::error_response::{ErrorResponse, Result};
@@ -15,83 +15,14 @@ use super::super::quirks::{
     Acceptance, ListedPorts, OperationProgress, PutSteps, Quirks, ReadConsistency,
 };
 use super::super::response_body;
-use super::super::rules::{self, Rule};
+use super::super::rules::{self, RuleWrite};
 use super::{Author, State, Write, id, unreadable};
-
-/// A write before it is accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in super::super) enum RuleWrite {
-    Open(Rule),
-    Close(Rule),
-    Put(Vec<Rule>),
-    Foreign(ForeignWrite),
-}
-
-/// A write of a foreign writer, with its result.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in super::super) struct ForeignWrite {
-    pub(super) action: &'static str,
-    pub(super) details: String,
-    pub(super) request: Vec<PortState>,
-    pub(super) after: Vec<PortState>,
-}
 
 /// The rest of a Put that takes effect in two steps.
 #[derive(Debug)]
 pub(super) struct SecondStep {
     first: Arc<Write>,
     after: Vec<PortState>,
-}
-
-impl RuleWrite {
-    fn author(&self) -> Author {
-        match self {
-            Self::Open(_) | Self::Close(_) | Self::Put(_) => Author::Client,
-            Self::Foreign(_) => Author::ForeignWriter,
-        }
-    }
-
-    fn action(&self) -> &'static str {
-        match self {
-            Self::Open(_) => "OpenInstancePublicPorts",
-            Self::Close(_) => "CloseInstancePublicPorts",
-            Self::Put(_) => "PutInstancePublicPorts",
-            Self::Foreign(write) => write.action,
-        }
-    }
-
-    /// The details of the operation. Those of a Put are not known.
-    fn details(&self) -> String {
-        match self {
-            Self::Open(rule) | Self::Close(rule) => details(rule.key),
-            Self::Put(_) => String::new(),
-            Self::Foreign(write) => write.details.clone(),
-        }
-    }
-
-    /// The rules in the request.
-    fn request(&self) -> Vec<PortState> {
-        match self {
-            Self::Open(rule) | Self::Close(rule) => vec![rule.sent.clone()],
-            Self::Put(rules) => rules.iter().map(|rule| rule.sent.clone()).collect(),
-            Self::Foreign(write) => write.request.clone(),
-        }
-    }
-
-    /// The rules after the write.
-    fn apply(
-        &self,
-        before: &[PortState],
-        family: &AddressType,
-        quirks: &Quirks,
-    ) -> Result<Vec<PortState>> {
-        match self {
-            Self::Open(rule) => rules::open(before, rule, family, quirks),
-            Self::Close(rule) => rules::close(before, rule, quirks),
-            Self::Put(rules) => rules::put(rules, family, quirks),
-            Self::Foreign(write) => Ok(write.after.clone()),
-        }
-    }
 }
 
 impl State {
@@ -106,7 +37,11 @@ impl State {
         let id = id(site, name);
         self.finish_put(&id, index, context)?;
         self.check_settled(site, index)?;
-        let is_client = write.author() == Author::Client;
+        let (author, cause) = match write {
+            RuleWrite::Foreign(_) => (Author::ForeignWriter, Cause::Event),
+            _ => (Author::Client, Cause::ClientWrite),
+        };
+        let is_client = author == Author::Client;
         let entry = self.entry(site, index);
         let before = entry.port_states.as_deref();
         let before = before.ok_or_else(unreadable)?.to_vec();
@@ -126,11 +61,6 @@ impl State {
             }
         }
         // Also if the rules do not change, because the storage may refuse any write.
-        let cause = if is_client {
-            Cause::ClientWrite
-        } else {
-            Cause::Event
-        };
         self.set_rules(index, &before, &after, cause, context)?;
         let default = Quirks::default();
         let quirks = if is_client { &self.quirks } else { &default };
@@ -140,7 +70,7 @@ impl State {
             .start(&id, &arn, action, details, context.now, quirks);
         let record = Arc::new(Write {
             at: context.now,
-            by: write.author(),
+            by: author,
             action,
             instance: id.clone(),
             arn,
@@ -248,14 +178,5 @@ impl State {
             }
         }
         Ok(())
-    }
-}
-
-/// `22/tcp` is documented; the form for a range is an assumption.
-pub(super) fn details(key: Key) -> String {
-    if key.from() == key.to() {
-        format!("{}/{}", key.from(), key.protocol())
-    } else {
-        format!("{}-{}/{}", key.from(), key.to(), key.protocol())
     }
 }

@@ -11,8 +11,8 @@ use super::super::context::{Cause, Context, StateChange};
 use super::super::error_response::Result;
 use super::super::faults::{InstanceChange, ScriptedEvent};
 use super::super::operation::uuid;
-use super::super::{random, rules};
-use super::rule_write::{ForeignWrite, RuleWrite, details};
+use super::super::random;
+use super::super::rules::{ForeignWrite, RuleWrite, details, key_of};
 use super::{State, id};
 
 impl State {
@@ -97,7 +97,7 @@ fn random_write(rules: &[PortState], random: u64) -> ForeignWrite {
     };
     let single = |action, rule: &PortState, after| ForeignWrite {
         action,
-        details: rules::key_of(rule).map(details).unwrap_or_default(),
+        details: key_of(rule).map(details).unwrap_or_default(),
         request: vec![without_state(rule)],
         after,
     };
