@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::exposure::{Access, Atom, Count, Effective, Exposed, RangeSet};
+use crate::exposure::{Access, Atom, Count, Effective, Exposed};
 use crate::model::{AddressType, Cells, Demand, Family, Policies, Policy, Sources};
 
 /// A policy with its demands in terms of effective access, for instances of an address type.
@@ -106,16 +106,8 @@ fn excess(access: &Access, ipv4: Option<u8>, ipv6: Option<u8>) -> Access {
         (Count::Some(count), length) => count > 1 << (128 - u32::from(length)),
     });
     Access {
-        v4: if is_v4_over {
-            access.v4.clone()
-        } else {
-            RangeSet::new()
-        },
-        v6: if is_v6_over {
-            access.v6.clone()
-        } else {
-            RangeSet::new()
-        },
+        v4: is_v4_over.then(|| access.v4.clone()).unwrap_or_default(),
+        v6: is_v6_over.then(|| access.v6.clone()).unwrap_or_default(),
         aliases: BTreeSet::new(),
     }
 }

@@ -257,21 +257,16 @@ fn example_source(access: &Access) -> String {
     } else {
         &reachable
     };
-    let sample_or_first = |has_sample: bool, sample: String, first: Option<String>| {
-        first.map(|first| if has_sample { sample } else { first })
-    };
-    let v4 = access.v4.ranges().first();
-    let v4 = sample_or_first(
-        access.v4.contains(SAMPLE_V4.to_bits()),
-        SAMPLE_V4.to_string(),
-        v4.map(|(first, _)| Ipv4Addr::from_bits(*first).to_string()),
-    );
-    let v6 = access.v6.ranges().first();
-    let v6 = sample_or_first(
-        access.v6.contains(SAMPLE_V6.to_bits()),
-        SAMPLE_V6.to_string(),
-        v6.map(|(first, _)| Ipv6Addr::from_bits(*first).to_string()),
-    );
+    let v4 = access.v4.ranges().first().map(|(first, _)| {
+        let has_sample = access.v4.contains(SAMPLE_V4.to_bits());
+        let sample = has_sample.then_some(SAMPLE_V4);
+        sample.unwrap_or(Ipv4Addr::from_bits(*first)).to_string()
+    });
+    let v6 = access.v6.ranges().first().map(|(first, _)| {
+        let has_sample = access.v6.contains(SAMPLE_V6.to_bits());
+        let sample = has_sample.then_some(SAMPLE_V6);
+        sample.unwrap_or(Ipv6Addr::from_bits(*first)).to_string()
+    });
     let alias = access.aliases.first().map(|alias| format!("`{alias}`"));
     v4.or(v6).or(alias).unwrap_or_else(|| "nobody".to_owned())
 }
