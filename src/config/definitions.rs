@@ -10,8 +10,7 @@ use time::OffsetDateTime;
 use super::expected_count::ExpectedCount;
 use super::partial_id::PartialInstanceId;
 use super::selector::Selector;
-use super::source::Span;
-use super::tree::SpannedString;
+use super::source::{Span, SpannedString};
 use crate::model::{Mode, PolicySeverity, Strategy};
 
 /// The definitions of all files.

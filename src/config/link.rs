@@ -66,11 +66,11 @@ pub(super) fn link(defs: Definitions, report: &mut DiagnosticsBuilder) -> Linked
         defs.services,
         ruleset_names.collect(),
         name_hints(&groups, &instances),
+        policy::waivable_policies(&policies),
         defs.is_incomplete,
         report,
     );
     let mode = defs.defaults.mode.unwrap_or_default();
-    names.set_policies(policy::waivable_policies(&policies));
     let mut modes = groups.values().map(|(_, group)| group.body.mode);
     names.has_additive =
         mode == Mode::Additive || modes.any(|mode| matches!(mode, Some((Mode::Additive, _))));

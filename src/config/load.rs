@@ -12,8 +12,7 @@ use super::diagnostic::{Diagnostics, DiagnosticsBuilder, HintedError};
 use super::file_system::{Disk, FileSystem, FileType};
 use super::include::{MAX_FILES, Search, outside_error};
 use super::selector::is_pattern;
-use super::source::{Source, quote};
-use super::tree::SpannedString;
+use super::source::{Source, SpannedString, quote};
 use super::{Config, read};
 use crate::model::Code;
 
@@ -37,7 +36,7 @@ pub(crate) fn load_from(files: &impl FileSystem, path: &Path) -> Result<Config, 
         files,
         report: DiagnosticsBuilder::default(),
         defs: Definitions::default(),
-        search: files.canonicalize(directory_of(path)).ok().map(Search::new),
+        search: files.canonicalize(parent_of(path)).ok().map(Search::new),
         known: files.canonicalize(path).into_iter().collect(),
         queued: VecDeque::new(),
     };
@@ -96,7 +95,7 @@ impl<F: FileSystem> Loader<'_, F> {
         let source = Source::from_bytes(&self.files.display_name(path), bytes);
         let file = self.report.add_source(source);
         let texts = read::read_file(&mut self.report, &mut self.defs, file, is_first);
-        let directory = directory_of(path);
+        let directory = parent_of(path);
         let mut added = Vec::new();
         for text in texts {
             let paths = self.find(directory, depth, &text);
@@ -183,7 +182,7 @@ impl<F: FileSystem> Loader<'_, F> {
     }
 }
 
-fn directory_of(path: &Path) -> &Path {
+fn parent_of(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new(""))
 }
 
@@ -204,7 +203,7 @@ fn is_below(path: &Path, depth: usize) -> bool {
 /// How deep the directory of `path` is, if `directory` is `depth` deep.
 fn depth_of(depth: usize, directory: &Path, path: &Path) -> usize {
     let relative = path.strip_prefix(directory).unwrap_or(path);
-    directory_of(relative)
+    parent_of(relative)
         .components()
         .fold(depth, |depth, component| match component {
             Component::Normal(_) => depth + 1,

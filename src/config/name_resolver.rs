@@ -13,11 +13,10 @@ use super::diagnostic::DiagnosticsBuilder;
 use super::named_lists::{Element, ListKind, NamedLists};
 use super::rule::{AbsentRule, AllowItem, Families, Literals, Rule};
 use super::size_limits::PairBudget;
-use super::source::{Span, quote};
+use super::source::{Span, SpannedString, quote};
 use super::source_expr::{self, SourceExpr, SourceItem};
 use super::special_sources::{self, SpecialSource, special_sources};
 use super::table::Settings;
-use super::tree::SpannedString;
 use super::{hints, port_expr, services};
 use crate::model::{Code, Declaration, Key, Mode, Sources, Special};
 
@@ -63,12 +62,13 @@ struct Literal {
 
 impl<'r> NameResolver<'r> {
     /// Resolves the names in sets and services. `rulesets` are sorted; `name_hints` are the hints for names of instances and groups
-    /// that are used as a source.
+    /// that are used as a source; `policies` are those that a rule can have a waiver from, or not.
     pub(super) fn new(
         addresses: NamedDefinitions<Vec<SpannedString>>,
         services: NamedDefinitions<Vec<SpannedString>>,
         rulesets: Vec<(String, Span)>,
         name_hints: BTreeMap<String, fn(&str) -> String>,
+        policies: BTreeMap<String, bool>,
         is_incomplete: bool,
         report: &'r mut DiagnosticsBuilder,
     ) -> Self {
@@ -95,12 +95,12 @@ impl<'r> NameResolver<'r> {
             report,
             rulesets,
             ruleset_pairs: Vec::new(),
-            budget: PairBudget::new(0),
+            budget: PairBudget::new(policies.len()),
             used_rulesets: BTreeSet::new(),
             sources: HashMap::new(),
             keys: HashMap::new(),
             is_incomplete,
-            policies: BTreeMap::new(),
+            policies,
             has_additive: false,
         }
     }
@@ -119,15 +119,10 @@ impl<'r> NameResolver<'r> {
         rules
     }
 
-    /// Sets the policies, whose number the budget counts for.
-    pub(super) fn set_policies(&mut self, policies: BTreeMap<String, bool>) {
-        self.budget = PairBudget::new(policies.len());
-        self.policies = policies;
-    }
-
     /// Starts counting for a table whose rulesets have this many pairs.
     pub(super) fn begin_table(&mut self, pairs: usize, span: Span) {
-        if let Err(error) = self.budget.begin_table(pairs) {
+        let begun = self.budget.begin(pairs, "the rulesets that it uses come");
+        if let Err(error) = begun {
             error.report(self.report, Code::TooLarge, span);
         }
     }

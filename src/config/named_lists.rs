@@ -8,8 +8,7 @@ use std::rc::Rc;
 
 use super::definitions::NamedDefinitions;
 use super::diagnostic::DiagnosticsBuilder;
-use super::source::{Span, quote};
-use super::tree::SpannedString;
+use super::source::{Span, SpannedString, quote};
 use crate::model::Code;
 
 /// A parsed element of a list.

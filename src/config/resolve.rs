@@ -358,7 +358,9 @@ impl<'a> Resolver<'a> {
             table.strategy
         });
 
-        let exceeded = self.budget.begin_instance(linked.pairs(&all));
+        let exceeded = self
+            .budget
+            .begin(linked.pairs(&all), "its groups and its own table come");
         let table_span = table.map(|table| table.span);
         let span = table_span.or(groups.last().map(|group| group.span));
         if let (Err(mut error), Some(span)) = (exceeded, span) {

@@ -41,17 +41,8 @@ impl PairBudget {
         }
     }
 
-    /// Starts a table whose rulesets have this many pairs.
-    pub(super) fn begin_table(&mut self, pairs: usize) -> Result<(), HintedError> {
-        self.begin(pairs, "the rulesets that it uses come")
-    }
-
-    /// Starts an instance that gets this many pairs from its groups and its own table.
-    pub(super) fn begin_instance(&mut self, pairs: usize) -> Result<(), HintedError> {
-        self.begin(pairs, "its groups and its own table come")
-    }
-
-    fn begin(&mut self, pairs: usize, subject: &str) -> Result<(), HintedError> {
+    /// Starts a table or an instance, of which the subject has this many pairs already.
+    pub(super) fn begin(&mut self, pairs: usize, subject: &str) -> Result<(), HintedError> {
         self.table = 0;
         self.is_table_exceeded = false;
         self.add(pairs, |_| {

@@ -66,6 +66,13 @@ impl Span {
     }
 }
 
+/// A text with its place.
+#[derive(Clone, Debug)]
+pub(super) struct SpannedString {
+    pub(super) text: String,
+    pub(super) span: Span,
+}
+
 /// A part of a line that is safe to print.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Excerpt {

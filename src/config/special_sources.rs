@@ -3,9 +3,8 @@
 //! Owns the wording. Does not know which networks these are; `model` does.
 
 use super::diagnostic::DiagnosticsBuilder;
-use super::source::{Span, quote};
+use super::source::{Span, SpannedString, quote};
 use super::source_expr::{self, SourceExpr};
-use super::tree::SpannedString;
 use crate::model::{Code, Special};
 
 /// A literal source, with the special-purpose network that contains it.

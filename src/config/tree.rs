@@ -10,18 +10,11 @@ use toml::de::{DeTable, DeValue};
 use super::definitions::{Definitions, NamedDefinitions};
 use super::diagnostic::{DiagnosticsBuilder, SpannedDiagnostic};
 use super::hints;
-use super::source::{Span, quote};
+use super::source::{Span, SpannedString, quote};
 use crate::model::Code;
 
 /// A value with its place.
 pub(super) type Value<'i> = Spanned<DeValue<'i>>;
-
-/// A text with its place.
-#[derive(Clone, Debug)]
-pub(super) struct SpannedString {
-    pub(super) text: String,
-    pub(super) span: Span,
-}
 
 /// The file that is being read, with the definitions and the problems of all files so far.
 pub(super) struct FileReader<'r> {

@@ -4,8 +4,8 @@
 
 use super::super::definitions::Account;
 use super::super::keys;
-use super::super::source::quote;
-use super::super::tree::{FileReader, SpannedString, Value};
+use super::super::source::{SpannedString, quote};
+use super::super::tree::{FileReader, Value};
 use super::{check_definition_name, valid_regions};
 use crate::model::{Code, is_unsafe};
 

@@ -8,8 +8,8 @@ use toml::de::DeTable;
 
 use super::super::definitions::GrantsDef;
 use super::super::keys;
-use super::super::source::{Span, quote};
-use super::super::tree::{FileReader, SpannedString, Value};
+use super::super::source::{Span, SpannedString, quote};
+use super::super::tree::{FileReader, Value};
 use super::policy::{read_prefix_lengths, rule_of};
 use super::selector::read_selector;
 use crate::model::Code;

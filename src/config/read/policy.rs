@@ -5,8 +5,8 @@
 use toml::de::{DeTable, DeValue};
 
 use super::super::definitions::{AtMost, PolicyDef, RuleDef, Severity};
-use super::super::source::{Span, quote};
-use super::super::tree::{FileReader, SpannedString, Value};
+use super::super::source::{Span, SpannedString, quote};
+use super::super::tree::{FileReader, Value};
 use super::super::{keys, policy, source_expr};
 use super::check_definition_name;
 use super::rules::{RuleKind, empty_rule, read_printable, read_rule};

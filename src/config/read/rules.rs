@@ -5,8 +5,8 @@
 use toml::de::{DeTable, DeValue};
 
 use super::super::definitions::RuleDef;
-use super::super::source::Span;
-use super::super::tree::{FileReader, SpannedString, Value};
+use super::super::source::{Span, SpannedString};
+use super::super::tree::{FileReader, Value};
 use super::super::{hints, keys, until};
 use crate::model::{Code, is_unsafe};
 

@@ -6,8 +6,8 @@ use toml::de::DeValue;
 
 use super::super::expected_count::ExpectedCount;
 use super::super::selector::{Glob, Selector};
-use super::super::source::{Span, quote};
-use super::super::tree::{FileReader, SpannedString, Value};
+use super::super::source::{Span, SpannedString, quote};
+use super::super::tree::{FileReader, Value};
 use super::super::{keys, names, regions};
 use super::rules::check_printable;
 use crate::lease::NAMESPACE;
