@@ -28,7 +28,7 @@ fn read(text: &str) -> Result<Config, Diagnostics> {
 fn problems(text: &str) -> Vec<String> {
     let found = match read(text) {
         Ok(config) => config.warnings().to_vec(),
-        Err(errors) => errors.problems.iter().cloned().collect(),
+        Err(errors) => errors.problems,
     };
     found
         .iter()

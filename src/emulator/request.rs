@@ -84,7 +84,7 @@ pub(super) enum InstanceRequest {
     State,
     PortStates,
     Operations(PageToken),
-    Write(RuleWrite),
+    Write(Box<RuleWrite>),
     /// A change of the tags of the resource, which may also be named by its ARN.
     Tag(Option<String>, TagChange),
 }
@@ -116,11 +116,11 @@ impl Request {
             }
             Action::OpenInstancePublicPorts => {
                 let (name, rule) = members.name_and_rule(absent)?;
-                (name, InstanceRequest::Write(RuleWrite::Open(rule)))
+                (name, InstanceRequest::Write(RuleWrite::Open(rule).into()))
             }
             Action::CloseInstancePublicPorts => {
                 let (name, rule) = members.name_and_rule(absent)?;
-                (name, InstanceRequest::Write(RuleWrite::Close(rule)))
+                (name, InstanceRequest::Write(RuleWrite::Close(rule).into()))
             }
             Action::PutInstancePublicPorts => {
                 let infos =
@@ -129,7 +129,7 @@ impl Request {
                 let infos = infos.ok_or_else(|| ErrorResponse::missing("portInfos"))?;
                 let rules = infos.into_iter().map(|info| info.validate(absent));
                 let write = RuleWrite::Put(rules.collect::<Result<_>>()?);
-                (name, InstanceRequest::Write(write))
+                (name, InstanceRequest::Write(write.into()))
             }
             Action::TagResource => {
                 let tags = members.objects("tags", "a list of objects", |members| members.tag())?;

@@ -35,7 +35,7 @@ impl Doubtful {
     /// Every doubtful entry of a live firewall.
     pub fn all(live: &LiveFirewall) -> Vec<Self> {
         let uncertain = live.uncertain().iter().map(|uncertain| {
-            let why = uncertain.doubt.to_string();
+            let why = uncertain.doubt.clone();
             Self::new(&uncertain.entry, why, uncertain.key)
         });
         let unknown = live.unknown().iter().map(|entry| {

@@ -95,7 +95,7 @@ fn live_lines(live: &LiveFirewall) -> String {
             text,
             "{} uncertain: {}",
             sanitize(&uncertain.entry.to_string()),
-            sanitize(&uncertain.doubt.to_string())
+            sanitize(&uncertain.doubt)
         );
     }
     for unknown in live.unknown() {

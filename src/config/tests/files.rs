@@ -27,7 +27,7 @@ fn problems(directory: &TempDir) -> Vec<String> {
     let prefix = format!("{}/", directory.path().display());
     let found = match first(directory) {
         Ok(config) => config.warnings().to_vec(),
-        Err(errors) => errors.problems.iter().cloned().collect(),
+        Err(errors) => errors.problems,
     };
     found
         .iter()
@@ -263,8 +263,7 @@ fn files_may_define_different_names() {
     let errors = first(&all).expect_err("refused");
     let (origin, what) = errors
         .problems
-        .iter()
-        .nth(2)
+        .get(2)
         .and_then(|e| e.related.clone())
         .expect("the first definition");
     assert!(

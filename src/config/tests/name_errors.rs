@@ -140,7 +140,7 @@ fn clashing_definitions_are_reported() {
         ),
     ] {
         let errors = super::read(text).expect_err("refused");
-        let error = errors.problems.iter().next().expect("one");
+        let error = errors.problems.first().expect("one");
         assert_eq!(error.to_string(), format!("f.toml:{place}"));
         assert_eq!(
             error.related.as_ref().map(|(origin, _)| origin.line),

@@ -56,7 +56,7 @@ fn exercise(sources: Vec<Source>) {
         },
         Err(problems) => problems,
     };
-    assert!(problems.problems.iter().next().is_some());
+    assert!(!problems.problems.is_empty());
     // Only the number of the problems that are not shown has no line.
     assert!(problems.problems.iter().all(|problem| {
         problem.origin.line > 0

@@ -11,8 +11,7 @@ fn first(bytes: &[u8]) -> String {
     of(bytes)
         .expect_err("refused")
         .problems
-        .iter()
-        .next()
+        .first()
         .expect("never empty")
         .to_string()
 }

@@ -95,9 +95,10 @@ fn key_of(members: &Value, quirks: &Quirks) -> Result<String, &'static str> {
     let body = json!({"instanceName": "web-1", "portInfo": members}).to_string();
     let action = Action::OpenInstancePublicPorts;
     match Request::parse(action, body.as_bytes(), quirks) {
-        Ok(Request::Instance(_, InstanceRequest::Write(RuleWrite::Open(rule)))) => {
-            Ok(rule.key.to_string())
-        }
+        Ok(Request::Instance(_, InstanceRequest::Write(write))) => match *write {
+            RuleWrite::Open(rule) => Ok(rule.key.to_string()),
+            other => panic!("{other:?}"),
+        },
         Ok(other) => panic!("{other:?}"),
         Err(error) => Err(error.code),
     }

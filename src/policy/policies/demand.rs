@@ -2,8 +2,6 @@
 //!
 //! Owns the computation of the access that violates a demand. Does not know which rules cause it.
 
-use std::collections::BTreeSet;
-
 use crate::exposure::{Access, Atom, Count, Effective, Exposed};
 use crate::model::{AddressType, Cells, Demand, Family, Policies, Policy, Sources};
 
@@ -105,9 +103,12 @@ fn excess(access: &Access, ipv4: Option<u8>, ipv6: Option<u8>) -> Access {
         (Count::All, _) => true,
         (Count::Some(count), length) => count > 1 << (128 - u32::from(length)),
     });
-    Access {
-        v4: is_v4_over.then(|| access.v4.clone()).unwrap_or_default(),
-        v6: is_v6_over.then(|| access.v6.clone()).unwrap_or_default(),
-        aliases: BTreeSet::new(),
+    let mut excess = Access::default();
+    if is_v4_over {
+        excess.v4.clone_from(&access.v4);
     }
+    if is_v6_over {
+        excess.v6.clone_from(&access.v6);
+    }
+    excess
 }
