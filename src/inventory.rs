@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::model::{
-    AddressType, Instance, InstanceId, InstanceState, MAX_PAIRS_PER_INSTANCE, PortState,
+    AddressType, Instance, InstanceId, InstanceState, MAX_PAIRS_PER_INSTANCE, PortState, Site,
 };
 
 /// What `format` must say.
@@ -208,16 +208,9 @@ impl Inventory {
     /// Every instance with its place, by region and then in the order of the file.
     pub fn entries(&self) -> impl Iterator<Item = (InstanceId, &Entry)> {
         self.regions.iter().flat_map(|(region, entries)| {
-            entries.iter().map(|entry| {
-                (
-                    InstanceId {
-                        account: None,
-                        region: region.clone(),
-                        name: entry.name.clone(),
-                    },
-                    entry,
-                )
-            })
+            let site = Site::of_region(region);
+            let entries = entries.iter();
+            entries.map(move |entry| (site.instance_id(&entry.name), entry))
         })
     }
 }
@@ -233,14 +226,10 @@ impl Entry {
         account(&self.arn)
     }
 
-    /// The instance without its rules.
-    pub fn instance(&self, region: &str) -> Instance {
+    /// The instance without its rules, at this site.
+    pub fn instance(&self, site: &Site) -> Instance {
         Instance {
-            id: InstanceId {
-                account: None,
-                region: region.to_owned(),
-                name: self.name.clone(),
-            },
+            id: site.instance_id(&self.name),
             arn: self.arn.clone(),
             tags: self.tags.clone(),
             state: InstanceState::from(self.state.as_str()),
@@ -283,7 +272,7 @@ mod tests {
             inventory
         );
         let (id, entry) = inventory.entries().next().expect("an instance");
-        assert_eq!(entry.instance(&id.region).account(), Some("123456789012"));
+        assert_eq!(entry.instance(&id.site()).account(), Some("123456789012"));
     }
 
     #[test]

@@ -30,7 +30,7 @@ fn fleet() -> BTreeMap<InstanceId, (Instance, LiveFirewall)> {
                 .as_ref()
                 .expect("every instance can be read"),
         );
-        (id.clone(), (entry.instance(&id.region), live))
+        (id.clone(), (entry.instance(&id.site()), live))
     };
     inventory.entries().map(read).collect()
 }

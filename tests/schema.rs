@@ -116,7 +116,7 @@ fn example() -> (Desired, Live, Fingerprint) {
             _ => Ok(LiveFirewall::read(&entries)),
         };
         live.instances
-            .insert(id.clone(), entry.instance(&id.region));
+            .insert(id.clone(), entry.instance(&id.site()));
         live.firewalls.insert(id, read);
     }
     let desired = config

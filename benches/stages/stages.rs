@@ -38,7 +38,7 @@ pub(crate) fn run(config: &Path, inventory: &Path) -> anyhow::Result<String> {
         let rules = entry.port_states.as_deref().map(LiveFirewall::read);
         let rules = rules.ok_or_else(|| Unreadable::new("it has no rules"));
         live.instances
-            .insert(id.clone(), entry.instance(&id.region));
+            .insert(id.clone(), entry.instance(&id.site()));
         live.firewalls.insert(id, rules);
     }
     stage("live");

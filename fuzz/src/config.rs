@@ -91,7 +91,7 @@ fn live() -> &'static Live {
         let mut instances: BTreeMap<InstanceId, Instance> = BTreeMap::new();
         let mut firewalls = BTreeMap::new();
         for (id, entry) in inventory.entries() {
-            instances.insert(id.clone(), entry.instance(&id.region));
+            instances.insert(id.clone(), entry.instance(&id.site()));
             if let Some(rules) = &entry.port_states {
                 firewalls.insert(id, Ok(LiveFirewall::read(rules)));
             }

@@ -16,7 +16,7 @@ use super::selector::{Glob, Selector};
 use super::source::quote;
 use super::table::InstanceTable;
 use super::table_rules::TableRules;
-use crate::model::{Absent, AddressType, Instance, InstanceId, InstanceState, Mode, Rule, Site};
+use crate::model::{Absent, AddressType, Instance, InstanceState, Mode, Rule, Site};
 
 /// The most instances that a search for an example tries.
 const MAX_EXAMPLES: usize = 256;
@@ -224,11 +224,7 @@ impl Scope {
             for site in &sites {
                 for tags in &tags {
                     examples.push(Instance {
-                        id: InstanceId {
-                            account: site.account.clone(),
-                            region: site.region.clone(),
-                            name: name.clone(),
-                        },
+                        id: site.instance_id(&name),
                         arn: String::new(),
                         tags: tags.clone(),
                         state: InstanceState::Running,

@@ -164,14 +164,16 @@ impl State {
         for (region, entries) in &self.inventory.regions {
             for (index, entry) in entries.iter().enumerate() {
                 let site = self.site(entry.account(), region);
-                indices.entry(id(&site, &entry.name)).or_insert(index);
+                indices
+                    .entry(site.instance_id(&entry.name))
+                    .or_insert(index);
             }
         }
         self.indices = indices;
     }
 
     fn index(&self, site: &Site, name: &str) -> Result<usize> {
-        let index = self.indices.get(&id(site, name)).copied();
+        let index = self.indices.get(&site.instance_id(name)).copied();
         index.ok_or_else(|| ErrorResponse::not_found("Instance", name))
     }
 
@@ -196,7 +198,7 @@ impl State {
         if entry.state != InstanceState::Pending.as_ref() {
             return Ok(());
         }
-        let id = id(context.site, &entry.name);
+        let id = context.site.instance_id(&entry.name);
         let history = self.histories.entry(id).or_default();
         if history.pending_reads < limit {
             history.pending_reads += 1;
@@ -216,7 +218,7 @@ impl State {
     ) -> Result<(Option<Vec<PortState>>, u64)> {
         let entry = self.entry(context.site, index);
         let rules = entry.port_states.as_deref().map(<[PortState]>::to_vec);
-        let id = id(context.site, &entry.name);
+        let id = context.site.instance_id(&entry.name);
         if self.quirks.order != RuleOrder::Shuffled && !self.histories.contains_key(&id) {
             return Ok((rules, 0));
         }
@@ -242,7 +244,7 @@ impl State {
     /// The tags that a read returns instead of the current ones.
     fn stale_tags(&mut self, site: &Site, index: usize) -> Option<Tags> {
         let consistency = self.quirks.tag_reads;
-        let id = id(site, &self.entry(site, index).name);
+        let id = site.instance_id(&self.entry(site, index).name);
         self.histories.get_mut(&id)?.tags.read(consistency)
     }
 
@@ -283,7 +285,7 @@ impl State {
                 networking.remove("ports");
             }
             ListedPorts::Stale => {
-                let id = id(site, &self.entry(site, index).name);
+                let id = site.instance_id(&self.entry(site, index).name);
                 let history = self.histories.get(&id);
                 if let Some(rules) = history.and_then(|history| history.initial_rules.as_deref()) {
                     networking.insert("ports".to_owned(), response_body::ports(rules));
@@ -338,14 +340,6 @@ impl<T: Clone> StaleValue<T> {
     fn set(&mut self, value: T) {
         self.value = Some(value);
         self.reads = 0;
-    }
-}
-
-fn id(site: &Site, name: &str) -> InstanceId {
-    InstanceId {
-        account: site.account.clone(),
-        region: site.region.clone(),
-        name: name.to_owned(),
     }
 }
 

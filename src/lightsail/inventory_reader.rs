@@ -144,11 +144,11 @@ fn not_found(action: &'static str, target: impl fmt::Display, message: &str) -> 
 impl Reader for InventoryReader {
     async fn instances(&self, site: &Site) -> Result<Vec<Instance>, Error> {
         let entries = self.entries(site)?.into_iter();
-        Ok(entries.map(|entry| instance(entry, site)).collect())
+        Ok(entries.map(|entry| entry.instance(site)).collect())
     }
 
     async fn instance(&self, id: &InstanceId) -> Result<Instance, Error> {
-        Ok(instance(self.entry("GetInstance", id)?, &id.site()))
+        Ok(self.entry("GetInstance", id)?.instance(&id.site()))
     }
 
     async fn port_states(&self, id: &InstanceId) -> Result<Vec<PortState>, Error> {
@@ -170,12 +170,6 @@ impl Reader for InventoryReader {
     async fn operations_for(&self, id: &InstanceId) -> Result<Vec<Operation>, Error> {
         Err(not_found("GetOperationsForResource", id, NO_OPERATIONS))
     }
-}
-
-fn instance(entry: &Entry, site: &Site) -> Instance {
-    let mut instance = entry.instance(&site.region);
-    instance.id.account.clone_from(&site.account);
-    instance
 }
 
 #[cfg(test)]

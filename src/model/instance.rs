@@ -28,6 +28,15 @@ impl Site {
             region: region.into(),
         }
     }
+
+    /// The ID of an instance here.
+    pub fn instance_id(&self, name: &str) -> InstanceId {
+        InstanceId {
+            account: self.account.clone(),
+            region: self.region.clone(),
+            name: name.to_owned(),
+        }
+    }
 }
 
 /// `region`, or `account/region`.

@@ -176,7 +176,7 @@ impl Service {
             ip_address_type: "dualstack".into(),
             port_states: Some(entries(rules).into()),
         };
-        let instance = entry.instance(REGION);
+        let instance = entry.instance(&Site::of_region(REGION));
         let regions = [(REGION.into(), vec![entry.clone()])].into();
         let place = Place {
             added: entry,
@@ -348,7 +348,7 @@ impl Place {
             alone.firewall().iter().next().is_some()
         };
         Host {
-            instance: entry.instance(&id.region),
+            instance: entry.instance(&id.site()),
             rules: live.firewall().clone(),
             extra: shown.iter().filter(|it| !certain(it)).cloned().collect(),
             writes: self.writes.clone(),

@@ -41,8 +41,7 @@ impl KnownInstances {
                 }
                 Ok(entries) => {
                     for entry in entries {
-                        let mut instance = entry.instance(&site.region);
-                        instance.id.account.clone_from(&site.account);
+                        let instance = entry.instance(&site);
                         known.rules.insert(instance.id.clone(), rules(entry));
                         known.instances.insert(instance.id.clone(), instance);
                     }

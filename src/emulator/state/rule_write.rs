@@ -16,7 +16,7 @@ use super::super::quirks::{
 };
 use super::super::response_body;
 use super::super::rules::{self, RuleWrite};
-use super::{Author, State, Write, id, unreadable};
+use super::{Author, State, Write, unreadable};
 
 /// The rest of a Put that takes effect in two steps.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl State {
     ) -> Result<Value> {
         let site = context.site;
         let index = self.index(site, name)?;
-        let id = id(site, name);
+        let id = site.instance_id(name);
         self.finish_put(&id, index, context)?;
         self.check_settled(site, index)?;
         let (author, cause) = match write {
@@ -137,7 +137,7 @@ impl State {
             .inspect_err(|_| self.entry(site, index).port_states = Some(before.into()))?;
         let is_list_stale = self.quirks.listed_ports == ListedPorts::Stale;
         if after != before && (is_list_stale || self.quirks.reads != ReadConsistency::Fresh) {
-            let id = id(site, &self.entry(site, index).name);
+            let id = site.instance_id(&self.entry(site, index).name);
             let history = self.histories.entry(id).or_default();
             history.initial_rules.get_or_insert_with(|| before.to_vec());
             history.rules.set(before.to_vec());

@@ -13,7 +13,7 @@ use super::super::faults::{InstanceChange, ScriptedEvent};
 use super::super::operation::uuid;
 use super::super::random;
 use super::super::rules::{ForeignWrite, RuleWrite, details, key_of};
-use super::{State, id};
+use super::State;
 
 impl State {
     /// Applies an event. If the instance does not exist, or refuses the write of a foreign writer, nothing happens.
@@ -72,7 +72,7 @@ impl State {
             self.inventory.regions.insert(region, before);
             return Err(error);
         }
-        self.histories.remove(&id(context.site, name));
+        self.histories.remove(&context.site.instance_id(name));
         self.index_instances();
         Ok(())
     }

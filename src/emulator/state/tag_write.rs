@@ -15,7 +15,7 @@ use super::super::error_response::{ErrorResponse, Result};
 use super::super::quirks::{ForeignArn, OperationProgress, ReadConsistency, TagOperations};
 use super::super::response_body;
 use super::super::tags::{TagChange, Tags};
-use super::{State, id};
+use super::State;
 
 /// An accepted change of tags.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl State {
         self.entry(site, index).tags.clone_from(&after);
         (context.persist)(StateChange::Inventory(&self.inventory, Cause::ClientWrite))
             .inspect_err(|_| self.entry(site, index).tags.clone_from(&before))?;
-        let id = id(site, name);
+        let id = site.instance_id(name);
         if after != before && self.quirks.tag_reads != ReadConsistency::Fresh {
             let history = self.histories.entry(id.clone()).or_default();
             history.tags.set(before.clone());

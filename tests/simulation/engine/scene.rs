@@ -13,7 +13,8 @@ use portward::exposure::means_same;
 use portward::inventory::{Entry, Inventory};
 use portward::model::{
     Absent, AddressType, Declaration, DesiredInstance, Firewall, InstanceId, Key,
-    LIGHTSAIL_CONNECT, LiveFirewall, Mode, Origin, PortState, Protocol, Rule, Sources, Strategy,
+    LIGHTSAIL_CONNECT, LiveFirewall, Mode, Origin, PortState, Protocol, Rule, Site, Sources,
+    Strategy,
 };
 
 use super::cover;
@@ -115,8 +116,9 @@ impl Scene {
         let mut row = row(&mut rng, seed, rows);
         if seed % 16 == 3 {
             let live = inventory.iter().flat_map(|(region, entries)| {
+                let site = Site::of_region(region);
                 let entries = entries.iter();
-                entries.map(|entry| (entry.instance(region).id, entry))
+                entries.map(move |entry| (site.instance_id(&entry.name), entry))
             });
             refuse_growth(&mut row, &mut wanted, live);
         }

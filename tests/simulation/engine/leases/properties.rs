@@ -64,7 +64,7 @@ impl History<'_> {
     /// The declared access, without leases.
     fn declared(&self) -> Vec<Access> {
         let (_, entry) = self.first.entries().next().expect("an instance");
-        let instance = entry.instance(&self.id.region);
+        let instance = entry.instance(&self.id.site());
         let instances = [(self.id.clone(), instance)].into();
         let listed = [self.id.site()].into();
         let begin = OffsetDateTime::UNIX_EPOCH;
