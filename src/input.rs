@@ -72,9 +72,6 @@ pub(crate) fn read_stream(stream: impl io::Read) -> io::Result<Vec<u8>> {
 }
 
 /// As [`read_stream`], with another limit.
-///
-/// # Errors
-/// As [`read_stream`].
 pub(crate) fn read_stream_up_to(stream: impl io::Read, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     append_up_to(&mut bytes, stream, most)?;

@@ -28,9 +28,6 @@ pub fn load(path: &Path) -> Result<Config, Diagnostics> {
 }
 
 /// Loads a configuration as [`load`] does, from files that need not be on the disk.
-///
-/// # Errors
-/// Every problem of every file, sorted, including warnings.
 pub(crate) fn load_from(files: &impl FileSystem, path: &Path) -> Result<Config, Diagnostics> {
     let mut loader = Loader {
         files,

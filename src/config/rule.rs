@@ -203,13 +203,19 @@ impl Rule {
         rules: &mut Vec<model::Rule>,
         notes: &mut Vec<Note>,
     ) {
-        let mut left_out = (false, false);
+        // What no protocol accepts is not left out because of the instance.
+        let mut kept = Families::BOTH;
         for item in &self.items {
             if !self.any_family {
                 let accepted = item.families();
-                self.note_protocol(item, accepted, notes);
-                left_out.0 |= accepted.ipv4 && !available.ipv4 && !self.sources.ipv4().is_empty();
-                left_out.1 |= accepted.ipv6 && !available.ipv6 && !self.sources.ipv6().is_empty();
+                for family in self.left_out(accepted) {
+                    notes.push(self.note(format!(
+                        "{family} sources are left out: `{}` takes none",
+                        item.text()
+                    )));
+                }
+                kept.ipv4 &= !accepted.ipv4 || available.ipv4;
+                kept.ipv6 &= !accepted.ipv6 || available.ipv6;
             }
             let before = rules.len();
             rules.extend(self.rules(item, available));
@@ -220,28 +226,20 @@ impl Rule {
                 )));
             }
         }
-        for (is_left_out, family) in [(left_out.0, "IPv4"), (left_out.1, "IPv6")] {
-            if is_left_out {
-                notes.push(self.note(format!(
-                    "{family} sources are left out: the instance has no {family}"
-                )));
-            }
+        for family in self.left_out(kept) {
+            notes.push(self.note(format!(
+                "{family} sources are left out: the instance has no {family}"
+            )));
         }
     }
 
-    fn note_protocol(&self, item: &AllowItem, accepted: Families, notes: &mut Vec<Note>) {
-        let families = [
-            (!accepted.ipv4 && !self.sources.ipv4().is_empty(), "IPv4"),
-            (!accepted.ipv6 && !self.sources.ipv6().is_empty(), "IPv6"),
-        ];
-        for (is_left_out, family) in families {
-            if is_left_out {
-                notes.push(self.note(format!(
-                    "{family} sources are left out: `{}` takes none",
-                    item.text()
-                )));
-            }
-        }
+    /// The names of the families of which the line has sources, and which are not among these.
+    fn left_out(&self, kept: Families) -> impl Iterator<Item = &'static str> {
+        let ipv4 = !kept.ipv4 && !self.sources.ipv4().is_empty();
+        let ipv6 = !kept.ipv6 && !self.sources.ipv6().is_empty();
+        [ipv4.then_some("IPv4"), ipv6.then_some("IPv6")]
+            .into_iter()
+            .flatten()
     }
 
     /// The waivers of the line for these rules, which are its rules, in force or not.

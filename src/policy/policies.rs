@@ -191,22 +191,17 @@ fn leads_to_after(plan: &InstancePlan) -> bool {
 impl Comparison {
     fn new(plan: &InstancePlan, state: CheckedRules) -> Self {
         let live = plan.reach_before();
-        if state == CheckedRules::Live || !leads_to_after(plan) {
-            let occurrence = match state {
-                CheckedRules::Live => Occurrence::Live,
-                CheckedRules::Result => Occurrence::Existing,
-            };
-            return Self {
-                before: live.certain.clone(),
-                after: live,
-                satisfying: None,
-                occurrence: (occurrence, occurrence),
-                undeclared: UndeclaredAccess::default(),
-            };
-        }
+        let (new, old) = match state {
+            CheckedRules::Live => (Occurrence::Live, Occurrence::Live),
+            CheckedRules::Result if leads_to_after(plan) => {
+                (Occurrence::Introduced, Occurrence::Existing)
+            }
+            CheckedRules::Result => (Occurrence::Existing, Occurrence::Existing),
+        };
         // Usually nothing changes, and computing this for ten thousand instances takes long.
-        let is_same = plan.after == *plan.before.firewall()
-            && (plan.before.is_certain() || plan.has_remaining_doubt());
+        let is_same = new == old
+            || plan.after == *plan.before.firewall()
+                && (plan.before.is_certain() || plan.has_remaining_doubt());
         let after = if is_same {
             live.clone()
         } else {
@@ -216,7 +211,7 @@ impl Comparison {
             before: live.certain,
             after,
             satisfying: None,
-            occurrence: (Occurrence::Introduced, Occurrence::Existing),
+            occurrence: (new, old),
             undeclared: UndeclaredAccess::default(),
         }
     }
