@@ -34,7 +34,12 @@ pub fn check(data: &[u8]) {
         Ok(desired) => check_desired(&desired, live),
         Err(problems) => {
             assert!(!problems.problems.is_empty(), "refused for no reason");
-            assert!(problems.problems.iter().all(|problem| problem.origin.line > 0));
+            assert!(
+                problems
+                    .problems
+                    .iter()
+                    .all(|problem| problem.origin.line > 0)
+            );
             check_shown(&problems.render(false));
         }
     }

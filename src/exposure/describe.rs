@@ -18,10 +18,10 @@ pub(crate) use sources::{count_addresses, format_sources, group_thousands};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
     /// The ports or ICMP messages: `tcp/80-89`, `icmp/8:-1`, `all protocols`.
-    pub what: String,
+    pub ports: String,
     /// The sources, in the fewest networks.
     pub sources: Sources,
-    /// The cells that `what` names, as atom, first cell and last cell.
+    /// The cells that `ports` names, as atom, first cell and last cell.
     pub cells: Vec<(Atom, u16, u16)>,
 }
 
@@ -36,11 +36,11 @@ impl Line {
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
-            what,
+            ports,
             sources,
             cells: _,
         } = self;
-        write!(f, "{what} from {}", format_sources(sources))
+        write!(f, "{ports} from {}", format_sources(sources))
     }
 }
 
@@ -52,7 +52,7 @@ pub(crate) fn lines(boxes: &[Exposed]) -> Vec<Line> {
     let mut lines = Vec::new();
     if !common.is_empty() {
         lines.push(Line {
-            what: "all protocols".to_owned(),
+            ports: "all protocols".to_owned(),
             sources: common.to_exact_sources(),
             cells: cells_of(Key::ALL),
         });

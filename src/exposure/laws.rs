@@ -315,7 +315,7 @@ fn causes(before: &Firewall, after: &Firewall) -> Vec<(String, Vec<String>)> {
     let of = |line: &Line| compared.after.causes(line).into_iter().map(cause).collect();
     lines
         .iter()
-        .map(|line| (line.what.clone(), of(line)))
+        .map(|line| (line.ports.clone(), of(line)))
         .collect()
 }
 

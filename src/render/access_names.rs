@@ -40,9 +40,9 @@ impl Names {
     }
 
     /// Ports with the name of their service: `tcp/22 (ssh)`.
-    fn port_name(&self, what: &str) -> Option<String> {
-        let name = self.services.get(what)?;
-        Some(format!("{what} ({})", sanitize(name)))
+    fn port_name(&self, ports: &str) -> Option<String> {
+        let name = self.services.get(ports)?;
+        Some(format!("{ports} ({})", sanitize(name)))
     }
 
     /// Sources by the name of a set, where one is exact.
@@ -100,9 +100,9 @@ pub(super) fn source_name(sources: &Sources, names: &[&Names]) -> String {
 }
 
 /// A line's ports, by the names of the first document that has one.
-pub(super) fn port_name(what: &str, names: &[&Names]) -> String {
-    let named = names.iter().find_map(|names| names.port_name(what));
-    named.unwrap_or_else(|| what.to_owned())
+pub(super) fn port_name(ports: &str, names: &[&Names]) -> String {
+    let named = names.iter().find_map(|names| names.port_name(ports));
+    named.unwrap_or_else(|| ports.to_owned())
 }
 
 #[cfg(test)]

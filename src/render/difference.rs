@@ -287,13 +287,13 @@ pub(super) fn clauses(compared: &Compared, [old, new]: [&Names; 2]) -> Vec<Claus
 
 /// The possible access of an entry that cannot be read for certain.
 fn doubt_clause(which: ComparedDocument, doubt: &Doubtful, names: [&Names; 2]) -> Clause {
-    let what = match doubt.key {
+    let ports = match doubt.key {
         Key::ALL => "all protocols".to_owned(),
         key => port_name(&key.to_string(), &names),
     };
     Clause {
         effect: Effect::Doubt,
-        ports: vec![what],
+        ports: vec![ports],
         sources_name: source_name(&doubt.sources, &names),
         causes: vec![format!(
             "`{}` on the {} side: {}",
@@ -312,18 +312,18 @@ fn side_clauses(
 ) -> Vec<Clause> {
     let mut merged: Vec<(&Sources, Clause)> = Vec::new();
     for line in lines {
-        let what = port_name(&line.what, &names);
+        let ports = port_name(&line.ports, &names);
         let causes = causes(line, side);
         let same = merged
             .iter_mut()
             .find(|(sources, clause)| **sources == line.sources && clause.causes == causes);
         match same {
-            Some((_, clause)) => clause.ports.push(what),
+            Some((_, clause)) => clause.ports.push(ports),
             None => merged.push((
                 &line.sources,
                 Clause {
                     effect,
-                    ports: vec![what],
+                    ports: vec![ports],
                     sources_name: source_name(&line.sources, &names),
                     causes,
                 },
@@ -343,8 +343,8 @@ fn causes(line: &Line, side: &DocumentFirewall) -> Vec<String> {
             sanitize(why)
         )),
         (Some(origin), None) => Some(sanitize(&origin.to_string())),
-        (None, _) if rule.key == Key::ALL && line.what == "all protocols" => None,
-        (None, _) => (rule.key.to_string() != line.what).then(|| format!("rule {}", rule.key)),
+        (None, _) if rule.key == Key::ALL && line.ports == "all protocols" => None,
+        (None, _) => (rule.key.to_string() != line.ports).then(|| format!("rule {}", rule.key)),
     };
     let mut causes: Vec<String> = side.causes(line).into_iter().filter_map(cause).collect();
     causes.retain(|cause| seen.insert(cause.clone()));
@@ -409,7 +409,7 @@ fn sentence(block: &Block<'_>, equal: usize) -> String {
 
 impl Clause {
     fn text(&self) -> String {
-        let one = matches!(&self.ports[..], [what] if !what.ends_with("protocols") && !what.contains(", "));
+        let one = matches!(&self.ports[..], [ports] if !ports.ends_with("protocols") && !ports.contains(", "));
         let verb = match (self.effect, one) {
             (Effect::Opens, true) => "opens",
             (Effect::Opens, false) => "open",

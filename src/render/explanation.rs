@@ -174,9 +174,9 @@ impl Explanation<'_> {
 
     /// The ports and the sources of a line, by their names.
     pub(super) fn access_text(&self, line: &Line) -> String {
-        let what = port_name(&line.what, &[self.names]);
+        let ports = port_name(&line.ports, &[self.names]);
         let sources = source_name(&line.sources, &[self.names]);
-        format!("{what} from {sources}")
+        format!("{ports} from {sources}")
     }
 
     /// What would have to change for all of it to get in. Nobody who asks in general means to let in everybody, or to open
@@ -376,7 +376,7 @@ struct State<'a> {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct AllowedAccess<'a> {
     /// Such as `tcp/22`, or `all protocols`.
-    what: String,
+    ports: String,
     #[serde(flatten)]
     sources: Sources,
     causes: Vec<RuleCause<'a>>,
@@ -387,7 +387,7 @@ struct AllowedAccess<'a> {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct DoubtfulAccess<'a> {
     /// Such as `tcp/22`, or `all protocols`.
-    what: String,
+    ports: String,
     #[serde(flatten)]
     sources: Sources,
     /// Protocol and ports as the service spells them.
@@ -451,14 +451,14 @@ fn state<'a>(
         .into_iter()
         .map(|line| AllowedAccess {
             causes: side.causes(&line).into_iter().map(rule_cause).collect(),
-            what: line.what,
+            ports: line.ports,
             sources: line.sources,
         });
     let perhaps = explanation
         .doubtful_lines(side)
         .into_iter()
         .map(|(line, doubt)| DoubtfulAccess {
-            what: line.what,
+            ports: line.ports,
             sources: line.sources,
             entry: &doubt.entry,
             reason: &doubt.why,

@@ -177,8 +177,8 @@ pub(super) fn findings_without_refusals(run: &Run<'_>) -> Vec<Finding> {
 pub(super) fn openings(plan: &Plan) -> Vec<Finding> {
     let notes = opened_lines(plan)
         .into_iter()
-        .map(|((origin, what, who), on)| {
-            let message = format!("opens {what} to {who} on {}", instances(&on));
+        .map(|((origin, ports, sources), on)| {
+            let message = format!("opens {ports} to {sources} on {}", instances(&on));
             finding_at(Code::OpensAccess, Level::Note, message, origin)
         });
     notes.collect()
@@ -203,8 +203,8 @@ pub(super) fn drift(plan: &Plan) -> Vec<Finding> {
     });
     let lacks = opened_lines(plan)
         .into_iter()
-        .map(|((origin, what, who), on)| {
-            let message = format!("live lacks {what} from {who} on {}", instances(&on));
+        .map(|((origin, ports, sources), on)| {
+            let message = format!("live lacks {ports} from {sources} on {}", instances(&on));
             finding_at(Code::LiveLacks, Level::Note, message, origin)
         });
     extra.chain(lacks).collect()
@@ -249,7 +249,7 @@ fn finding_at(code: Code, level: Level, message: String, origin: &Origin) -> Fin
 }
 
 /// A note at a line of a document that lets somebody in whom another does not.
-pub(super) fn opened(compared: &Compared, what: &str, who: &str, origin: &Origin) -> Finding {
+pub(super) fn opened(compared: &Compared, ports: &str, sources: &str, origin: &Origin) -> Finding {
     let mut on = match &compared.subject {
         ComparisonSubject::Instance(id) => instance_name(id),
         ComparisonSubject::Unnamed => "the firewall".to_owned(),
@@ -258,8 +258,8 @@ pub(super) fn opened(compared: &Compared, what: &str, who: &str, origin: &Origin
     if let Some(condition) = &compared.condition {
         on = format!("{on}, {}", sanitize(condition));
     }
-    let (what, who) = (sanitize(what), sanitize(who));
-    let message = format!("opens {what} to {who} on {on}");
+    let (ports, sources) = (sanitize(ports), sanitize(sources));
+    let message = format!("opens {ports} to {sources} on {on}");
     finding_at(Code::OpensAccess, Level::Note, message, origin)
 }
 

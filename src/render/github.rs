@@ -59,13 +59,13 @@ pub(crate) fn comparison_annotations(comparison: &Comparison<'_>) -> String {
         for line in exposure::lines(&compared.diff.gained) {
             for rule in compared.after.causes(&line) {
                 let Some(origin) = &rule.origin else { continue };
-                let who = exposure::format_sources(&line.sources);
-                let finding = opened(compared, &line.what, &who, origin);
+                let sources = exposure::format_sources(&line.sources);
+                let finding = opened(compared, &line.ports, &sources, origin);
                 // Rules that several instances share would say the same again and again.
                 let once = (
                     origin.file.to_string(),
                     origin.line,
-                    format!("{} {who}", line.what),
+                    format!("{} {sources}", line.ports),
                 );
                 opens.entry(once).or_insert(finding);
             }

@@ -322,7 +322,7 @@ mod tests {
             reason: "1.1.1.1 gets in at tcp/22, and nobody may".into(),
             witness: Witness {
                 source: "1.1.1.1".into(),
-                what: "tcp/22".into(),
+                port: "tcp/22".into(),
             },
             kind: ViolationKind::Excess,
             access: Vec::new(),

@@ -286,10 +286,10 @@ fn in_sync(text: &mut String, plan: &Plan) {
 }
 
 /// A subject that could not be read, and the reason.
-pub(super) fn unknown(text: &mut String, what: &str, how: &str, unreadable: &Unreadable) {
+pub(super) fn unknown(text: &mut String, subject: &str, state: &str, unreadable: &Unreadable) {
     let _ = writeln!(
         text,
-        "{LOSS}{what}{LOSS:#}: {how}: {}",
+        "{LOSS}{subject}{LOSS:#}: {state}: {}",
         sanitize(&unreadable.reason)
     );
     if let Some(hint) = &unreadable.hint {

@@ -103,7 +103,7 @@ fn json_has_the_same_answer() {
     // Where all of IPv4 gets in, so does the browser client.
     let live = &found["live"];
     assert_eq!(
-        (&live["allowed"], &live["access"][0]["what"]),
+        (&live["allowed"], &live["access"][0]["ports"]),
         (&"partly".into(), &"tcp/80".into()),
         "{found}"
     );

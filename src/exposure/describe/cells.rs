@@ -84,13 +84,13 @@ fn by_code(atom: Atom, runs: &[CellRun]) -> Vec<Line> {
     for same in columns.chunk_by(PartialEq::eq) {
         let next = code + u16::try_from(same.len()).unwrap_or(ICMP_NUMBERS);
         if let Some(access) = same.first().filter(|access| !access.is_empty()) {
-            let what = format!("{atom}/-1:{}", numbers(code, next - 1));
+            let ports = format!("{atom}/-1:{}", numbers(code, next - 1));
             let of_kind = |kind| {
                 let first = kind * ICMP_NUMBERS;
                 (atom, first + code, first + (next - 1))
             };
             lines.push(Line {
-                what,
+                ports,
                 sources: access.to_exact_sources(),
                 cells: (0..ICMP_NUMBERS).map(of_kind).collect(),
             });
@@ -121,7 +121,7 @@ fn by_code(atom: Atom, runs: &[CellRun]) -> Vec<Line> {
 
 fn line(atom: Atom, from: u16, to: u16, access: &Access) -> Line {
     Line {
-        what: name(atom, from, to),
+        ports: name(atom, from, to),
         sources: access.to_exact_sources(),
         cells: vec![(atom, from, to)],
     }

@@ -22,7 +22,7 @@ fn opened<const N: usize>(rules: [(Key, Sources); N]) -> Vec<String> {
 }
 
 /// Parses the name of cells.
-fn cells_of(what: &str) -> Vec<(Atom, u16, u16)> {
+fn cells_of(ports: &str) -> Vec<(Atom, u16, u16)> {
     let range = |text: &str| -> (u16, u16) {
         let number = |text: &str| text.parse().expect("a number");
         match text {
@@ -48,10 +48,10 @@ fn cells_of(what: &str) -> Vec<(Atom, u16, u16)> {
             .map(|kind| (atom, kind * 256 + low, kind * 256 + high))
             .collect()
     };
-    match what {
+    match ports {
         "all protocols" => Atom::ALL.map(|atom| (atom, 0, atom.last_cell())).into(),
         "other protocols" => vec![(Atom::Other, 0, 0)],
-        _ => what.split(", ").flat_map(piece).collect(),
+        _ => ports.split(", ").flat_map(piece).collect(),
     }
 }
 
@@ -87,11 +87,11 @@ fn check_lines(boxes: &[Exposed]) -> Result<(), TestCaseError> {
     let mut described = Vec::new();
     for line in &lines {
         let Line {
-            what,
+            ports,
             sources,
             cells,
         } = line;
-        let mut named: Vec<_> = cells_of(what).into_iter().collect();
+        let mut named: Vec<_> = cells_of(ports).into_iter().collect();
         let mut cells = cells.clone();
         named.sort_unstable();
         cells.sort_unstable();
@@ -104,9 +104,9 @@ fn check_lines(boxes: &[Exposed]) -> Result<(), TestCaseError> {
             };
             Effective::of_boxes(&cells.iter().map(exposed).collect::<Vec<_>>())
         };
-        prop_assert_eq!(of(&named), of(&cells), "{}", what);
+        prop_assert_eq!(of(&named), of(&cells), "{}", ports);
         prop_assert_eq!(of(&cells), line.effective());
-        described.extend(cells_of(what).into_iter().map(|(atom, from, to)| Exposed {
+        described.extend(cells_of(ports).into_iter().map(|(atom, from, to)| Exposed {
             atom,
             from,
             to,

@@ -113,15 +113,15 @@ impl Evidence<'_> {
     }
 
     fn reason(&self, kind: ViolationKind, witness: &Witness, all: &Access) -> String {
-        let Witness { source, what } = witness;
+        let Witness { source, port } = witness;
         let verb = kind.verb();
         match self.demand {
             Demand::OnlyFrom { from, .. } if from.is_empty() => {
-                format!("{source} {verb} {what}, and nobody may")
+                format!("{source} {verb} {port}, and nobody may")
             }
             Demand::OnlyFrom { from, .. } => {
                 format!(
-                    "{source} {verb} {what}, and only {} may",
+                    "{source} {verb} {port}, and only {} may",
                     quoted_names(from)
                 )
             }
@@ -139,18 +139,18 @@ impl Evidence<'_> {
                 let limit = limit.unwrap_or_default();
                 if is_world {
                     format!(
-                        "{what} {is_open} to the whole {family} internet; the limit is a /{limit}"
+                        "{port} {is_open} to the whole {family} internet; the limit is a /{limit}"
                     )
                 } else {
                     format!(
-                        "{what} {is_open} to {count} {family} addresses, {source} among them; the limit is a /{limit}"
+                        "{port} {is_open} to {count} {family} addresses, {source} among them; the limit is a /{limit}"
                     )
                 }
             }
             Demand::Require(rules) => {
                 let from = rules.first().map(|rule| quoted_names(&rule.declared.from));
                 format!(
-                    "{source} {verb} {what}, and {} must",
+                    "{source} {verb} {port}, and {} must",
                     from.unwrap_or_default()
                 )
             }
@@ -231,7 +231,7 @@ fn pick_witness(access: &Effective, family: Family) -> (Atom, u16, Witness) {
     let Some((atom, run)) = access.iter().next() else {
         let nobody = Witness {
             source: "nobody".to_owned(),
-            what: "nothing".to_owned(),
+            port: "nothing".to_owned(),
         };
         return (Atom::Other, 0, nobody);
     };
@@ -244,7 +244,7 @@ fn pick_witness(access: &Effective, family: Family) -> (Atom, u16, Witness) {
     let line = exposure::lines(&[one]).into_iter().next();
     let witness = Witness {
         source: example_source(&run.access),
-        what: line.map_or_else(|| atom.to_string(), |line| line.what),
+        port: line.map_or_else(|| atom.to_string(), |line| line.ports),
     };
     (atom, run.from, witness)
 }

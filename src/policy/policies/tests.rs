@@ -176,7 +176,7 @@ fn witnesses(findings: &Findings) -> Vec<(Occurrence, String)> {
     let shown = |v: &super::Violation| {
         (
             v.occurrence,
-            format!("{} {}", v.witness.source, v.witness.what),
+            format!("{} {}", v.witness.source, v.witness.port),
         )
     };
     findings.violations.iter().map(shown).collect()
@@ -209,7 +209,7 @@ fn wide_access_is_found_in_every_spelling() {
         assert!(findings.has_refusal(), "{lines:?}");
         let first = &findings.violations[0];
         assert_eq!(
-            (first.witness.what.as_str(), first.occurrence),
+            (first.witness.port.as_str(), first.occurrence),
             ("tcp/22", Occurrence::Introduced)
         );
         let every: Vec<Origin> = (1..=lines.len()).map(origin).collect();

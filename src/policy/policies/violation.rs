@@ -76,7 +76,7 @@ pub struct Witness {
     /// An address or an alias.
     pub source: String,
     /// The port or ICMP message, such as `tcp/22`.
-    pub what: String,
+    pub port: String,
 }
 
 /// A violation of a policy.

@@ -28,7 +28,7 @@ fn violation(name: &str, seen: Occurrence, lines: &[usize]) -> Violation {
         reason: "1.1.1.1 gets in at tcp/22, and nobody may".into(),
         witness: Witness {
             source: "1.1.1.1".into(),
-            what: "tcp/22".into(),
+            port: "tcp/22".into(),
         },
         kind: ViolationKind::Excess,
         access: Vec::new(),

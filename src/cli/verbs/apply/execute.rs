@@ -81,7 +81,10 @@ pub(super) async fn execute(
     let (report, signal) = signals.run_gracefully(&stop, probe::kill, work).await;
     let interrupted = report.interrupted || stop.is_set();
     let ended = receipt.end(interrupted);
-    let path = receipt.path().unwrap_or(&args.planning.receipts.receipts).display();
+    let path = receipt
+        .path()
+        .unwrap_or(&args.planning.receipts.receipts)
+        .display();
     if let Err(error) = &ended {
         let message = format!("the receipt `{path}` is not complete: {error}");
         write_error(Code::File, &message, None);

@@ -152,7 +152,7 @@ fn source_texts(boxes: &[Exposed], service: &Service, named: usize) -> Vec<Strin
     }
     let with_ports = |line: &Line| {
         let sources = source_summary(&line.sources, named).join(", ");
-        format!("{sources} at {}", sanitize(&line.what))
+        format!("{sources} at {}", sanitize(&line.ports))
     };
     lines.iter().map(with_ports).collect()
 }

@@ -88,7 +88,7 @@ proptest! {
         let all = compared(&plan, 1);
         let text = with(&all, &[], |of| full(of, Detail::All));
         for line in all.iter().flat_map(|compared| exposure::lines(&compared.diff.gained)) {
-            let what = code(&line.what);
+            let what = code(&line.ports);
             let what = what.trim_start_matches("<code>").trim_end_matches("</code>");
             prop_assert!(text.contains(what), "{} is not in {}", line, text);
         }
