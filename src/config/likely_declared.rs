@@ -8,29 +8,16 @@ use std::collections::HashSet;
 use super::Config;
 use crate::model::Instance;
 
-#[derive(Debug)]
-pub(crate) struct LikelyDeclared<'a> {
-    config: &'a Config,
-    /// The names of the instances with a table, without account and region.
-    names: HashSet<&'a str>,
-}
-
 impl Config {
-    /// The instances that are probably declared.
-    pub(crate) fn likely_declared(&self) -> LikelyDeclared<'_> {
+    /// Whether an instance is probably declared: a table has its name, or a group matches it.
+    pub(crate) fn likely_declared(&self) -> impl Fn(&Instance) -> bool {
         let tables = self.linked.instances.iter();
-        LikelyDeclared {
-            config: self,
-            names: tables.map(|table| table.id.name.as_str()).collect(),
+        // Without account and region.
+        let names: HashSet<&str> = tables.map(|table| table.id.name.as_str()).collect();
+        move |instance| {
+            let mut groups = self.linked.groups.iter();
+            names.contains(instance.id.name.as_str())
+                || groups.any(|group| group.selector.matches(instance))
         }
-    }
-}
-
-impl LikelyDeclared<'_> {
-    /// Whether a table has the name of this instance, or a group matches it.
-    pub(crate) fn contains(&self, instance: &Instance) -> bool {
-        let mut groups = self.config.linked.groups.iter();
-        self.names.contains(instance.id.name.as_str())
-            || groups.any(|group| group.selector.matches(instance))
     }
 }

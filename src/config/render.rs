@@ -69,13 +69,9 @@ impl Diagnostic {
             Renderer::plain()
         }
         .term_width(1000);
-        let mut out = String::new();
         let text = renderer.render(&groups);
-        for line in text.lines().filter(|line| !is_separator(line)) {
-            out.push_str(line);
-            out.push('\n');
-        }
-        out
+        let lines = text.lines().filter(|line| !is_separator(line));
+        lines.flat_map(|line| [line, "\n"]).collect()
     }
 }
 

@@ -83,7 +83,7 @@ pub(super) async fn plan(
         selects_any(&targets, id)
             && request.shard.is_none_or(|shard| shard.holds(id))
             && sites.contains(&id.site())
-            && likely_declared.contains(instance)
+            && likely_declared(instance)
             && (!request.only_expired || has_expired_lease(instance, as_of))
     };
     let others = other_sites(connection, &config, sites).await;
@@ -105,6 +105,7 @@ pub(super) async fn plan(
     let (fingerprint, leases) = (config.fingerprint(), config.grants().is_some());
     let accounts = accounts::selected_ids(sites, config.accounts());
     run.problems.extend(problems(config.warnings()));
+    drop(likely_declared);
     drop(config);
     let declared = desired.instances.len() + desired.undecided.len();
     narrow(&mut desired, &request.fleet.target, &live.sites_unreadable)?;
