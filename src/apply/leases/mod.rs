@@ -24,13 +24,16 @@ pub use settle::MIN_REMAINING;
 /// For work that has to be finished. Nobody sets it.
 static NEVER: LazyLock<Stop> = LazyLock::new(Stop::new);
 
+/// The desired state of an instance with its present tags at this instant, live leases included; `None` where no table declares it.
+pub type Declared<'a, E> =
+    dyn FnMut(&Instance, OffsetDateTime) -> Result<Option<Arc<DesiredInstance>>, E> + 'a;
+
 /// Opens and closes leases on one instance.
-pub struct LeaseEngine<'a, R, W, D> {
+pub struct LeaseEngine<'a, R, W, E> {
     /// The instance.
     pub id: &'a InstanceId,
-    /// The desired state of the instance with its present tags at this instant, live leases included; `None` where no table
-    /// declares it. Asked again for each read.
-    pub declared: D,
+    /// The configuration, asked again for each read.
+    pub declared: &'a mut Declared<'a, E>,
     /// The dependencies.
     pub tools: Tools<'a, R, W>,
 }
@@ -101,10 +104,7 @@ impl<E> From<Failure> for Obstacle<E> {
     }
 }
 
-impl<R: Reader, W: Writer, E, D> LeaseEngine<'_, R, W, D>
-where
-    D: FnMut(&Instance, OffsetDateTime) -> Result<Option<Arc<DesiredInstance>>, E>,
-{
+impl<R: Reader, W: Writer, E> LeaseEngine<'_, R, W, E> {
     /// Opens a lease: writes its tag, opens its ports, closes the leases that it replaces, and proves the result.
     ///
     /// A stop is honoured until a rule was written; from then on the work is finished.

@@ -4,7 +4,6 @@
 //! that was revoked meanwhile is closed. **Does not** change access that no lease of the aim names, except to restore the
 //! leases of others that its own writes may have overwritten.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -38,10 +37,7 @@ pub(super) struct Settled {
     pub(super) lost: Vec<Rule>,
 }
 
-impl<R: Reader, W: Writer, E, D> LeaseEngine<'_, R, W, D>
-where
-    D: FnMut(&Instance, OffsetDateTime) -> Result<Option<Arc<DesiredInstance>>, E>,
-{
+impl<R: Reader, W: Writer, E> LeaseEngine<'_, R, W, E> {
     /// Opens and closes the leases of the aim.
     ///
     /// # Errors

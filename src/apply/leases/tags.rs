@@ -15,12 +15,14 @@ use crate::plan::Failure;
 impl<R: Reader, W: Writer> Tools<'_, R, W> {
     /// Reads the instance, for the next step to begin from.
     pub(super) async fn read_instance(&self, id: &InstanceId) -> Result<Instance, Failure> {
-        self.reader.instance(id).await.map_err(cannot_read)
+        let instance = self.reader.instance(id).await;
+        instance.map_err(|error| cannot_read(&error))
     }
 
     /// Reads the rules, for the next step to begin from.
     pub(super) async fn read_rules(&self, id: &InstanceId) -> Result<LiveFirewall, Failure> {
-        self.reader.rules(id).await.map_err(cannot_read)
+        let rules = self.reader.rules(id).await;
+        rules.map_err(|error| cannot_read(&error))
     }
 
     /// Writes the tag of a lease and waits until a read shows it.
@@ -121,6 +123,6 @@ impl<R: Reader, W: Writer> Tools<'_, R, W> {
     }
 }
 
-fn cannot_read(error: Error) -> Failure {
-    failed_to("it cannot be read", &error)
+fn cannot_read(error: &Error) -> Failure {
+    failed_to("it cannot be read", error)
 }

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
 
 use time::OffsetDateTime;
 
@@ -19,14 +18,10 @@ use crate::cli::exit::Exit;
 use crate::cli::streams::{caution, write_error};
 use crate::lease::Lease;
 use crate::lightsail::aws::AccountsWriter;
-use crate::model::{Code, DesiredInstance, Instance, InstanceId, Rule, instant};
+use crate::model::{Code, Instance, InstanceId, Rule, instant};
 use crate::plan::Failure;
 
-/// Asks for the configuration, resolved for the instances as they were last read.
-type Declared<'a> =
-    dyn FnMut(&Instance, OffsetDateTime) -> Result<Option<Arc<DesiredInstance>>, RunError> + 'a;
-
-type Engine<'a> = LeaseEngine<'a, AnyReader, AccountsWriter, &'a mut Declared<'a>>;
+type Engine<'a> = LeaseEngine<'a, AnyReader, AccountsWriter, RunError>;
 
 impl FleetSession {
     /// Opens a lease in place of others. `description` says so in the receipt. [`Exit::Partial`] if a declared rule may have been
@@ -137,18 +132,18 @@ impl FleetSession {
             validity: &validity,
             clock: &SystemClock,
         };
+        // Resolved for the instances as they were last read.
         let mut declared = |instance: &Instance, now| {
             let id = instance.id.clone();
             self.live.instances.insert(id.clone(), instance.clone());
             desired_instance(&self.config, &self.live, &self.listing, &id, now)
         };
-        let declared = &mut declared;
-        let done = work(Engine {
+        let engine = Engine {
             id,
-            declared,
+            declared: &mut declared,
             tools,
-        });
-        let done = done.await;
+        };
+        let done = work(engine).await;
         if let Some(path) = receipt.path() {
             tracing::info!(receipt = %path.display(), "written");
             if let Err(error) = receipt.end(stop.is_set()) {

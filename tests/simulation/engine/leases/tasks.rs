@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portward::apply::leases::{self, LeaseEngine, Tag};
+use portward::apply::leases::{self, Declared, LeaseEngine, Tag};
 use portward::apply::{self, Clock as _, Settings, Stop, Tools, Validity};
 use portward::cli::Exit;
 use portward::config::Config;
@@ -172,20 +172,23 @@ impl Setup<'_> {
     fn engine<'a>(
         &'a self,
         run: &'a Run<'a>,
-    ) -> LeaseEngine<
-        'a,
-        Client<'a>,
-        Client<'a>,
-        impl FnMut(&Instance, OffsetDateTime) -> Result<Option<Arc<DesiredInstance>>, Infallible>,
-    > {
+        declared: &'a mut Declared<'a, Infallible>,
+    ) -> LeaseEngine<'a, Client<'a>, Client<'a>, Infallible> {
         LeaseEngine {
             id: self.id,
-            declared: |instance: &Instance, now| {
-                let desired = self.desired(instance, now);
-                Ok(desired.instances.get(self.id).cloned())
-            },
+            declared,
             tools: self.tools(run, Validity::UNLIMITED),
         }
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "what a configuration gives")]
+    fn wanted(
+        &self,
+        instance: &Instance,
+        now: OffsetDateTime,
+    ) -> Result<Option<Arc<DesiredInstance>>, Infallible> {
+        let desired = self.desired(instance, now);
+        Ok(desired.instances.get(self.id).cloned())
     }
 
     async fn grant(&self, run: &Run<'_>, lease: Lease, replace: bool) -> Result<End, String> {
@@ -205,7 +208,8 @@ impl Setup<'_> {
         run.closes.borrow_mut().clone_from(&own);
         *run.opens.borrow_mut() = Some(lease.clone());
         let own: Vec<&Lease> = own.iter().collect();
-        match self.engine(run).grant(&lease, &own).await {
+        let declared = &mut |instance: &Instance, now| self.wanted(instance, now);
+        match self.engine(run, declared).grant(&lease, &own).await {
             Ok(granted) => match granted.tags_left {
                 None if granted.lost.is_empty() && granted.unverified.is_none() => Ok(End::Done),
                 None => Err(format!(
@@ -229,7 +233,8 @@ impl Setup<'_> {
         };
         run.closes.borrow_mut().push(lease.clone());
         let tags = [lease.id.tag_key()].into();
-        match self.engine(run).revoke(&[lease], &tags).await {
+        let declared = &mut |instance: &Instance, now| self.wanted(instance, now);
+        match self.engine(run, declared).revoke(&[lease], &tags).await {
             Ok(revoked) => match revoked.tags_left {
                 None if revoked.lost.is_empty() => Ok(End::Done),
                 None => Err(format!("lost: {:?}", revoked.lost)),
