@@ -4,6 +4,7 @@
 //! that was revoked meanwhile is closed. **Does not** change access that no lease of the aim names, except to restore the
 //! leases of others that its own writes may have overwritten.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -110,7 +111,9 @@ impl<R: Reader, W: Writer, E> LeaseEngine<'_, R, W, E> {
                 _ => return work.done(&instance, &wanted, &live, false),
             }
             work.reads_settled = 0;
-            work.note_resent(live_now);
+            for lease in live_now {
+                work.resent.entry(lease.id.clone()).or_insert(lease);
+            }
             if aim.open.iter().any(|lease| expires_soon(lease, now)) {
                 work.give_up(&mut aim)?;
                 continue;
@@ -198,7 +201,7 @@ pub(super) struct Rounds {
     /// How many consecutive reads did not show the tag of a lease that is to be open.
     reads_untagged: u32,
     /// The leases that were live before a write: an Open or a Put sends their sources again.
-    resent: Vec<Lease>,
+    resent: BTreeMap<LeaseId, Lease>,
     /// The lease that was to be opened and is to be closed instead, because its tag is missing or it is about to expire.
     given_up: Option<LeaseId>,
     /// What the last other writer did.
@@ -254,7 +257,7 @@ impl Rounds {
         let open: Vec<&Lease> = aim.open.iter().copied().chain(others).collect();
         // A lease that was revoked while this process wrote may have been opened again by that write.
         let live_now: Vec<&Lease> = live_now.iter().collect();
-        let revoked = self.resent.iter().filter(|lease| {
+        let revoked = self.resent.values().filter(|lease| {
             self.crossed && [&live_now, &aim.open].iter().all(|all| !of_all(all, lease))
         });
         let close = aim.close.iter().copied().chain(revoked);
@@ -264,14 +267,6 @@ impl Rounds {
             close: close.collect(),
         };
         (aim.plan(instance, wanted, live), ends)
-    }
-
-    fn note_resent(&mut self, live: Vec<Lease>) {
-        for lease in live {
-            if self.resent.iter().all(|resent| resent.id != lease.id) {
-                self.resent.push(lease);
-            }
-        }
     }
 
     fn done<E>(

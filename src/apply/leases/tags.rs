@@ -67,13 +67,12 @@ impl<R: Reader, W: Writer> Tools<'_, R, W> {
         let mut backoff = self.backoff(self.settings.proof_timeout);
         for read in 1..=READS {
             let seen = self.read_instance(id).await;
-            if seen.is_ok_and(|instance| !instance.tags.contains_key(&lease.id.tag_key())) {
-                if read < READS {
-                    backoff.pause().await;
-                }
-                continue;
+            if !seen.is_ok_and(|instance| !instance.tags.contains_key(&lease.id.tag_key())) {
+                return true;
             }
-            return true;
+            if read < READS {
+                backoff.pause().await;
+            }
         }
         false
     }
