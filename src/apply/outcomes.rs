@@ -11,11 +11,10 @@ use crate::plan::{Failure, ForeignWrite, Outcome};
 
 /// Why an instance is not the planned one, as a fragment; `None` if it is.
 pub(super) fn identity_difference(is: &Instance, planned: &Instance) -> Option<String> {
-    if let Some(difference) = arn_difference(&is.arn, &planned.arn) {
-        return Some(difference);
-    }
-    let (is, was) = (&is.address_type, &planned.address_type);
-    (is != was).then(|| format!("the address type is `{is}` now, not `{was}`"))
+    arn_difference(&is.arn, &planned.arn).or_else(|| {
+        let (is, was) = (&is.address_type, &planned.address_type);
+        (is != was).then(|| format!("the address type is `{is}` now, not `{was}`"))
+    })
 }
 
 /// Why an instance with this ARN is not the planned one, as a fragment; `None` if it is.

@@ -10,15 +10,6 @@ use crate::model::{LIGHTSAIL_CONNECT, Sources, sanitize_line};
 /// wraps many times; the exact list is in every machine-readable report.
 const MAX_NETWORKS: usize = 6;
 
-/// The wording of one address family, in the shorter of two ways.
-enum Phrase {
-    Nobody,
-    /// These networks, with a count.
-    Listed(String),
-    /// Everyone except these networks, which may be none.
-    AllBut(Vec<String>),
-}
-
 /// Formats sources: `everyone`, `203.0.113.0/24 (256 addresses)`, `everyone (IPv4) but 192.0.2.0/24`.
 ///
 /// Everyone with an IPv4 address includes the browser client, which is excluded by name.
@@ -28,36 +19,26 @@ pub(crate) fn format_sources(sources: &Sources) -> String {
         v6,
         mut aliases,
     } = Access::from(sources);
+    let (listed_v4, but_v4) = family(&v4, || group_thousands(v4.count()));
+    let (listed_v6, but_v6) = family(&v6, || v6.count().to_string());
+    let client_is_out = but_v4.is_some() && !aliases.remove(LIGHTSAIL_CONNECT) && !v4.is_all();
+    let everyone = match (&but_v4, &but_v6) {
+        (Some(_), Some(_)) => Some("everyone"),
+        (Some(_), None) => Some("everyone (IPv4)"),
+        (None, Some(_)) => Some("everyone (IPv6)"),
+        (None, None) => None,
+    };
+    let but = [but_v4, but_v6].into_iter().flatten().flatten();
+    let client = client_is_out.then(|| LIGHTSAIL_CONNECT.to_owned());
+    let but: Vec<String> = but.chain(client).collect();
+    let (all, all_but) = if but.is_empty() {
+        (everyone, None)
+    } else {
+        (None, everyone)
+    };
     // Exclusions come last, so that no network that is let in can be read as excluded.
-    let mut parts = Vec::new();
-    let mut all_but = None;
-    let families = (
-        family(&v4, || group_thousands(v4.count())),
-        family(&v6, || v6.count().to_string()),
-    );
-    let mostly = matches!(families, (Phrase::AllBut(_), _));
-    let client_is_out = mostly && !aliases.remove(LIGHTSAIL_CONNECT) && !v4.is_all();
-    match families {
-        (Phrase::AllBut(mut but), Phrase::AllBut(but_v6)) => {
-            but.extend(but_v6);
-            all_but = Some(("everyone", but));
-        }
-        (Phrase::AllBut(but), other) => {
-            all_but = Some(("everyone (IPv4)", but));
-            parts.extend(listed(other));
-        }
-        (other, Phrase::AllBut(but)) => {
-            all_but = Some(("everyone (IPv6)", but));
-            parts.extend(listed(other));
-        }
-        (v4, v6) => parts.extend(listed(v4).into_iter().chain(listed(v6))),
-    }
-    if let Some((_, but)) = all_but.as_mut().filter(|_| client_is_out) {
-        but.push(LIGHTSAIL_CONNECT.to_owned());
-    }
-    if let Some((everyone, _)) = all_but.take_if(|(_, but)| but.is_empty()) {
-        parts.insert(0, everyone.to_owned());
-    }
+    let listed = listed_v4.into_iter().chain(listed_v6);
+    let mut parts: Vec<String> = all.map(str::to_owned).into_iter().chain(listed).collect();
     if !aliases.is_empty() {
         // The service may return any text as an alias.
         parts.push(truncated(
@@ -69,8 +50,8 @@ pub(crate) fn format_sources(sources: &Sources) -> String {
     }
     let listed = parts.join(", ");
     match all_but {
-        Some((everyone, but)) if listed.is_empty() => format!("{everyone} but {}", truncated(&but)),
-        Some((everyone, but)) => format!("{listed} and {everyone} but {}", truncated(&but)),
+        Some(everyone) if listed.is_empty() => format!("{everyone} but {}", truncated(&but)),
+        Some(everyone) => format!("{listed} and {everyone} but {}", truncated(&but)),
         None if listed.is_empty() => "nobody".to_owned(),
         None => listed,
     }
@@ -95,29 +76,28 @@ fn is_single<T: Address>(set: &RangeSet<T>) -> bool {
     matches!(set.ranges(), [(first, last)] if first == last)
 }
 
-fn listed(family: Phrase) -> Option<String> {
-    match family {
-        Phrase::Listed(text) => Some(text),
-        Phrase::Nobody | Phrase::AllBut(_) => None,
-    }
-}
-
-fn family<T: Address>(set: &RangeSet<T>, count: impl Fn() -> String) -> Phrase {
+/// The shorter wording of one address family: these networks, with a count, or everyone except these networks, which may be none.
+fn family<T: Address>(
+    set: &RangeSet<T>,
+    count: impl Fn() -> String,
+) -> (Option<String>, Option<Vec<String>>) {
     if set.is_empty() {
-        return Phrase::Nobody;
+        return (None, None);
     }
     let networks: Vec<String> = set.networks().map(|net| net.to_string()).collect();
     let others = set.complement();
     // The complement of a single address has 32 or 128 networks: count only as far as it may be shorter.
     if others.networks().take(networks.len()).count() < networks.len() {
-        return Phrase::AllBut(others.networks().map(|net| net.to_string()).collect());
+        let others = others.networks().map(|net| net.to_string());
+        return (None, Some(others.collect()));
     }
     let single = is_single(set);
-    Phrase::Listed(match networks.len() {
+    let listed = match networks.len() {
         _ if single => truncated(&networks),
         1 => format!("{} ({} addresses)", truncated(&networks), count()),
         _ => format!("{} ({} addresses in all)", truncated(&networks), count()),
-    })
+    };
+    (Some(listed), None)
 }
 
 /// The first few texts, and the number of the others.
