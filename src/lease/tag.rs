@@ -97,10 +97,7 @@ impl Lease {
         }
         self.by = by_in_tag(&self.by);
         let why = std::mem::take(&mut self.why);
-        let length = self.encode()?.len();
-        let Some(room) = MAX_VALUE_CHARS.checked_sub(length) else {
-            return Err(LeaseSizeError::Access(length));
-        };
+        let room = MAX_VALUE_CHARS - self.value()?.len();
         self.why = cut(&single_line(&why), room.saturating_sub(" why=".len()), true);
         Ok(self)
     }

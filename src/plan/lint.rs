@@ -328,22 +328,27 @@ fn check_effect(
     after: &Effective,
     kinds: &mut Vec<DefectKind>,
 ) {
-    let mut found = Vec::new();
+    // Report a defect once that exists under several readings.
+    let mut found = |kind: DefectKind| {
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    };
     // The access that must stay open, and the access that may be open. Computed only for intermediate states.
     let bounds = OnceCell::new();
     for reading in service::readings() {
         let mut state = plan.before.firewall().clone();
         for call in &plan.calls {
             if let Some((key, guess)) = service::uncertainty(call, &state, &plan.before) {
-                found.push(DefectKind::Uncertainty(key, guess));
+                found(DefectKind::Uncertainty(key, guess));
             }
             if let Some(key) = reading.idle_key(call, &state, plan.strict_spelling, plan.family()) {
-                found.push(DefectKind::Idle(key));
+                found(DefectKind::Idle(key));
             }
             reading.run(&mut state, call);
             for (now, then) in counts(plan, &state) {
                 if then > MAX_SOURCES_PER_FAMILY && then > now {
-                    found.push(DefectKind::TooManySources(then));
+                    found(DefectKind::TooManySources(then));
                 }
             }
             // Not an intermediate state. A plan of one call has none.
@@ -356,20 +361,14 @@ fn check_effect(
                 (before.intersection(after), most)
             });
             if !now.is_superset(least) {
-                found.push(DefectKind::Gap);
+                found(DefectKind::Gap);
             }
             if !most.is_superset(&now) {
-                found.push(DefectKind::Excess);
+                found(DefectKind::Excess);
             }
         }
         if state != plan.after {
-            found.push(DefectKind::Result);
-        }
-    }
-    // Report a defect once that exists under several readings.
-    for kind in found {
-        if !kinds.contains(&kind) {
-            kinds.push(kind);
+            found(DefectKind::Result);
         }
     }
 }
