@@ -125,9 +125,15 @@ impl DocumentFirewall {
 
     /// The access of a firewall with doubtful entries.
     pub(crate) fn with_doubts(firewall: &Firewall, doubts: Vec<Doubtful>, family: Family) -> Self {
+        let rule = |(key, sources): (&Key, &Sources)| RuleRef {
+            key: *key,
+            sources: sources.clone(),
+            origin: None,
+            why: None,
+        };
         Self {
             reach: Reach::with_doubts(firewall, &doubts, family),
-            rules: firewall.iter().map(RuleRef::of_firewall).collect(),
+            rules: firewall.iter().map(rule).collect(),
             doubts,
         }
     }
@@ -135,9 +141,15 @@ impl DocumentFirewall {
     /// The access of declared rules together.
     pub(crate) fn of_rules(rules: &[Rule], family: Family) -> Self {
         let access = rules.iter().map(|rule| (&rule.key, &rule.sources));
+        let rule = |rule: &Rule| RuleRef {
+            key: rule.key,
+            sources: rule.sources.clone(),
+            origin: Some(rule.declared.origin.clone()),
+            why: rule.declared.why.clone(),
+        };
         Self {
             reach: Reach::of_certain(Effective::of_rules(access, family), family),
-            rules: rules.iter().map(RuleRef::of_rule).collect(),
+            rules: rules.iter().map(rule).collect(),
             doubts: Vec::new(),
         }
     }
@@ -160,26 +172,6 @@ impl DocumentFirewall {
             !own.intersection(&wanted).is_empty() || !own.intersection(&covered).is_empty()
         };
         self.rules.iter().filter(contributes).collect()
-    }
-}
-
-impl RuleRef {
-    fn of_firewall((key, sources): (&Key, &Sources)) -> Self {
-        Self {
-            key: *key,
-            sources: sources.clone(),
-            origin: None,
-            why: None,
-        }
-    }
-
-    fn of_rule(rule: &Rule) -> Self {
-        Self {
-            key: rule.key,
-            sources: rule.sources.clone(),
-            origin: Some(rule.declared.origin.clone()),
-            why: rule.declared.why.clone(),
-        }
     }
 }
 
