@@ -35,7 +35,6 @@ pub(super) struct Worker<'a, R, W> {
 
 /// Why the calls did not lead to `after`.
 pub(super) enum WriteFailure {
-    /// The outcome is final.
     Final(Outcome),
     /// A call was refused, and the rules are as before the call.
     Refused(Failure),

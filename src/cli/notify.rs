@@ -221,7 +221,6 @@ fn check_url(url: &str, has_token: bool) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// The scheme and the authority of a URL.
 fn scheme_and_authority(url: &str) -> (String, &str) {
     let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());

@@ -53,7 +53,6 @@ pub(super) fn begin<'a>(title: &'static str, min_time: MinTime<'a>) -> Progress<
 }
 
 impl Progress<'_> {
-    /// Adds a step at a site.
     pub(super) fn add_step(&self, site: &Site) {
         self.steps.borrow_mut().add_step(site);
         self.redraw("");
@@ -141,7 +140,6 @@ struct Steps {
     title: &'static str,
     total: usize,
     done: usize,
-    /// Whether the total is final.
     is_total_final: bool,
     /// The steps left, by site.
     left: BTreeMap<Site, usize>,

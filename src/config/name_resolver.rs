@@ -301,7 +301,6 @@ impl<'r> NameResolver<'r> {
         }
     }
 
-    /// A text of `allow` with its keys.
     fn resolve_allow(&mut self, text: SpannedString) -> (Arc<str>, Arc<[Key]>) {
         if let Some((text, keys)) = self.keys.get_key_value(text.text.as_str()) {
             return (Arc::clone(text), Arc::clone(keys));

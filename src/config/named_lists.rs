@@ -13,7 +13,6 @@ use crate::model::Code;
 
 /// A parsed element of a list.
 pub(super) enum Element<T> {
-    /// Items.
     Items(Vec<T>),
     /// The name of another list.
     Name,
@@ -34,7 +33,6 @@ pub(super) struct ListKind {
     pub(super) name_hints: BTreeMap<String, fn(&str) -> String>,
 }
 
-/// All lists of one kind.
 #[derive(Debug)]
 pub(super) struct NamedLists<T> {
     kind: ListKind,

@@ -57,7 +57,6 @@ impl PartialInstanceId {
         *account == id.account && region.as_ref() == Some(&id.region) && *name == id.name
     }
 
-    /// Whether the instance may be in this site.
     pub(super) fn may_be_in(&self, site: &Site) -> bool {
         let Self {
             account,

@@ -50,7 +50,6 @@ impl PairBudget {
         })
     }
 
-    /// Adds a rule.
     pub(super) fn add_rule(&mut self, ports: usize, sources: usize) -> Result<(), HintedError> {
         let pairs = ports.max(1).saturating_mul(sources.max(1));
         self.add(pairs, |table| {

@@ -126,7 +126,6 @@ impl Scope {
         Some(Self { selector, id: None })
     }
 
-    /// Whether it matches this instance.
     pub(crate) fn matches(&self, instance: &Instance) -> bool {
         self.selector.matches(instance)
     }

@@ -33,7 +33,6 @@ pub(super) enum StateChange<'a> {
 /// The cause of a change of the inventory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cause {
-    /// A write of a client.
     ClientWrite,
     /// An event: a pending instance started running, or a scripted event.
     Event,

@@ -9,7 +9,6 @@ use super::quirks::{ErrorCode, ErrorType, Quirks, RefusalCode};
 /// A result whose error is the response.
 pub(super) type Result<T, E = ErrorResponse> = std::result::Result<T, E>;
 
-/// An error response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ErrorResponse {
     pub(super) code: &'static str,

@@ -23,7 +23,6 @@ pub(super) struct FaultInjector {
     requests: u64,
     /// The number of requests by site, name and action; the empty action counts all.
     counts: BTreeMap<(String, String, &'static str), u64>,
-    /// The fault of the next request.
     pub(super) next: Option<RequestFault>,
 }
 
@@ -170,7 +169,6 @@ impl FaultInjector {
         self.faults.denied.contains(action.name())
     }
 
-    /// Whether the request is throttled.
     pub(super) fn throttles(&mut self, request: &NumberedRequest, now: OffsetDateTime) -> bool {
         let site = request.site.to_string();
         self.faults.throttle && !self.rate_limits.take(&site, request.action, now)

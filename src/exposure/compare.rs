@@ -41,7 +41,6 @@ pub(crate) struct DocumentFirewall {
 pub(crate) enum ComparisonSubject {
     /// An instance that no document names.
     Unnamed,
-    /// This instance.
     Instance(InstanceId),
     /// Every instance that this noun phrase describes.
     Every(String),
@@ -98,9 +97,7 @@ pub(crate) struct Compared {
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum ComparedDocument {
-    /// The old one.
     Old,
-    /// The new one.
     New,
 }
 

@@ -123,7 +123,6 @@ fn refill(action: &str) -> f64 {
     }
 }
 
-/// A token bucket.
 #[derive(Clone, Debug)]
 pub(super) struct TokenBucket {
     burst: f64,

@@ -211,7 +211,6 @@ impl NamedAccess {
         }
     }
 
-    /// The named part of this access.
     fn part_of(&self, access: &Effective) -> Effective {
         let closed = access.within(&self.closed);
         closed.union(&access.intersection(&self.for_some))

@@ -79,9 +79,7 @@ pub(super) struct Block<'a> {
 /// The effect on access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Effect {
-    /// It opens.
     Opens,
-    /// It closes.
     Closes,
     /// It may be open on one of the sides.
     Doubt,

@@ -138,7 +138,6 @@ pub(crate) fn last_success(text: &str) -> Option<i64> {
         .max()
 }
 
-/// The text.
 pub(crate) fn text(metrics: &Metrics<'_>) -> String {
     let mut labels = vec![("verb", metrics.verb.to_owned())];
     labels.extend(metrics.config.map(|config| ("config", config.to_owned())));

@@ -58,7 +58,6 @@ pub(in crate::cli) struct Document {
 /// The statements of a configuration about unknown instances, and the sites that may have such instances.
 #[derive(Debug, Default)]
 pub(in crate::cli) struct GroupStatements {
-    /// The statements.
     pub(in crate::cli) statements: Statements,
     /// The sites of the configuration, as far as it names them.
     pub(in crate::cli) sites: BTreeSet<Site>,

@@ -25,7 +25,6 @@ pub(in crate::cli) struct KnownInstances {
 }
 
 impl KnownInstances {
-    /// The instances of an inventory.
     pub(in crate::cli) fn from_inventory(inventory: &Inventory, config: &Config) -> Self {
         let mut sites = config.sites();
         if sites.is_empty() {

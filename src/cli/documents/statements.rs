@@ -49,7 +49,6 @@ pub(in crate::cli) enum Declared {
     No,
 }
 
-/// The rules of a group.
 #[derive(Clone, Debug)]
 pub(in crate::cli) struct GroupRules {
     /// Its instances.
@@ -62,7 +61,6 @@ pub(in crate::cli) struct GroupRules {
     pub(in crate::cli) absent: Effective,
     /// Whether its instances are in additive mode, unless another table sets the mode.
     pub(in crate::cli) is_additive: bool,
-    /// The modes that it sets.
     pub(in crate::cli) modes: BTreeSet<Mode>,
 }
 

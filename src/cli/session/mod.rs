@@ -55,7 +55,6 @@ pub(super) struct PlanRequest<'a> {
     pub(super) judged: policy::CheckedRules,
     /// The step that confirms the rules from a list of instances.
     pub(super) confirm: Confirm,
-    /// The date of a preview.
     pub(super) preview: Option<OffsetDateTime>,
     /// The shard of this run.
     pub(super) shard: Option<Shard>,

@@ -210,7 +210,6 @@ fn render_answers(args: &ExplainArgs, answers: &Answers<'_>) -> ExplainResult {
     }
 }
 
-/// The question.
 struct Question<'a> {
     /// The text of `--from`.
     source: Option<&'a str>,

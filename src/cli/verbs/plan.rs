@@ -46,7 +46,6 @@ pub(super) struct PlanningArgs {
 }
 
 impl PlanningArgs {
-    /// The options of the planner.
     pub(super) fn options(&self) -> plan::Options {
         plan::Options {
             strategy: self.strategy.strategy,

@@ -15,7 +15,6 @@ use crate::model::{Code, is_unsafe};
 pub(super) enum RuleKind {
     /// `rules`, or a ruleset.
     Rule,
-    /// `absent`.
     Absent,
     /// `keep` of `[guard]`.
     Keep,

@@ -80,7 +80,6 @@ impl<'a> Edits<'a> {
         Some(())
     }
 
-    /// Adds rules to the table of an instance.
     pub(super) fn add_rules(&mut self, table: &InstanceTable, rules: &[String]) -> Option<()> {
         let file = table.span.file();
         let (_, tree) = instances(&self.trees[file]).find(|(name, _)| *name == table.key)?;
@@ -247,7 +246,6 @@ impl RuleList {
     }
 }
 
-/// What remains of a rule.
 fn remaining_rule(rule: &InlineTable, (allow, from): &RulePart) -> Option<toml_edit::Value> {
     let mut rest = rule.clone();
     for (field, texts) in [("allow", allow), ("from", from)] {

@@ -27,7 +27,6 @@ pub(super) struct InstanceLines {
 
 /// A live rule, or a part of one, that the language cannot express.
 pub(super) struct Inexpressible {
-    /// Its key, if it has one.
     pub(super) key: Option<Key>,
     pub(super) rule: String,
     pub(super) reason: String,
@@ -180,7 +179,6 @@ impl KnownNames {
         named.into_values().collect()
     }
 
-    /// Formats a line.
     pub(super) fn format(&self, line: &RuleLine) -> String {
         let any_family = if line.any_family {
             ", any-family = true"

@@ -12,7 +12,6 @@ const MAX_RUNS_FOR_OVERLAP: usize = 1024;
 /// The number of ICMP types, and of codes of each type.
 const ICMP_NUMBERS: u16 = 256;
 
-/// The lines of one atom.
 pub(super) fn lines(atom: Atom, runs: &[CellRun]) -> Vec<Line> {
     let plain = runs
         .iter()

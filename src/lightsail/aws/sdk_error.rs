@@ -28,7 +28,6 @@ const MAX_NAME: usize = 100;
 const CREDENTIALS_HINT: &str = "name a profile with `--profile`, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; \
                      `portward doctor` looks at each source";
 
-/// Converts the error of a call.
 pub(super) fn convert<E>(call: &ApiCall<'_>, error: &SdkError<E, HttpResponse>) -> Error
 where
     E: StdError + ProvideErrorMetadata + 'static,

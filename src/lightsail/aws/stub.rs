@@ -8,10 +8,8 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-/// A request.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
-    /// The request line.
     pub(crate) line: String,
     /// By lower-case name.
     pub(crate) headers: BTreeMap<String, String>,

@@ -14,7 +14,6 @@ pub(super) struct Reading {
     close_subtracts: bool,
 }
 
-/// All readings.
 pub(super) fn readings() -> impl Iterator<Item = Reading> {
     let may = [true, false];
     may.into_iter().flat_map(move |open_merges| {

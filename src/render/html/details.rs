@@ -16,7 +16,6 @@ use crate::render::formats::{count, format_key, format_last_day, sanitize, sourc
 use crate::render::json::Run;
 use crate::render::text::{calls_text, group_notes, missing_from};
 
-/// A row for each instance of a plan.
 pub(super) fn rows<'a>(plans: &[&'a InstancePlan], run: &Run<'a>) -> Vec<Row<'a>> {
     let mut against: BTreeMap<&InstanceId, Vec<(&str, &[Exposed])>> = BTreeMap::new();
     for violation in run.violations {

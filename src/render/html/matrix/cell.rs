@@ -15,7 +15,6 @@ use crate::render::html::DiffLabels;
 /// Sources that a cell names; of more it tells the number.
 const NAMED: usize = 2;
 
-/// The cell of a row in a column.
 pub(super) fn cell(row: &Row<'_>, kept: &[Exposed], column: &Column, labels: DiffLabels) -> Markup {
     let entries = column
         .services
