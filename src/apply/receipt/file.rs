@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use super::line::{self, Line};
+use super::record::{self, Record};
 use super::{Header, Receipt, ReceiptError};
 use crate::apply::{Intent, Journal, Stage};
 use crate::lightsail::{Error, Operation};
@@ -68,7 +68,7 @@ impl ReceiptFile {
     /// This line or one before it could not be written.
     pub fn end(&self, interrupted: bool) -> io::Result<()> {
         let file = self.file.get();
-        file.map_or(Ok(()), |file| file.write(&line::end(interrupted), true))
+        file.map_or(Ok(()), |file| file.write(&record::end(interrupted), true))
     }
 
     fn opened(&self) -> io::Result<&OpenFile> {
@@ -83,7 +83,7 @@ impl ReceiptFile {
             intents: Cell::new(0),
             trouble: OnceCell::new(),
         };
-        file.write(&Line::Header(self.header.clone()), true)?;
+        file.write(&Record::Header(self.header.clone()), true)?;
         // Makes the name durable. Not every system can sync a folder.
         if let Ok(folder) = File::open(&self.folder) {
             let _ = folder.sync_all();
@@ -92,7 +92,7 @@ impl ReceiptFile {
     }
 
     /// Writes a line whose absence does not stop the run.
-    fn note(&self, line: &Line<'_>) {
+    fn note(&self, line: &Record<'_>) {
         if let Some(file) = self.file.get()
             && let Err(error) = file.write(line, false)
         {
@@ -103,7 +103,7 @@ impl ReceiptFile {
 }
 
 impl OpenFile {
-    fn write(&self, line: &Line<'_>, on_disk: bool) -> io::Result<()> {
+    fn write(&self, line: &Record<'_>, on_disk: bool) -> io::Result<()> {
         if let Some(trouble) = self.trouble.get() {
             return Err(io::Error::other(trouble.clone()));
         }
@@ -132,21 +132,21 @@ impl Journal for ReceiptFile {
             io::Error::new(error.kind(), format!("`{folder}`: {error}"))
         })?;
         let write = file.intents.get() + 1;
-        file.write(&line::intent(write, intent), true)?;
+        file.write(&record::intent(write, intent), true)?;
         file.intents.set(write);
         Ok(write)
     }
 
     fn outcome(&self, write: usize, response: Result<&Operation, &Error>) {
-        self.note(&line::outcome(write, response));
+        self.note(&record::outcome(write, response));
     }
 
     fn result(&self, result: &InstanceResult) {
-        self.note(&line::result(result));
+        self.note(&record::result(result));
     }
 
     fn stage(&self, stage: Stage<'_>) {
-        self.note(&line::confirmation(stage));
+        self.note(&record::confirmation(stage));
     }
 }
 
@@ -238,7 +238,7 @@ fn needs_confirmation(path: &Path) -> bool {
     };
     let mut lines = BufReader::new(file.take(MAX_HEADER)).split(b'\n');
     let first = lines.next().and_then(Result::ok).unwrap_or_default();
-    matches!(serde_json::from_slice(&first), Ok(Line::Header(header)) if header.confirm_within.is_some())
+    matches!(serde_json::from_slice(&first), Ok(Record::Header(header)) if header.confirm_within.is_some())
 }
 
 /// Whether the process that writes this receipt is running, which holds a lock on the file. `false` if files cannot be locked.

@@ -1,6 +1,6 @@
 //! Receipts: the record of the writes of a run, one file for each run, with one JSON object on each line.
 //!
-//! Owns the format, the file, and the evaluation: the state that a dead run left, and the rollback. Lines are only appended. Does not
+//! Owns the format, the file, and the evaluation: the state that a dead run left, and the rollback. Records are only appended. Does not
 //! write to the service.
 //!
 //! | `type` | when | content |
@@ -15,15 +15,15 @@
 //! Rules are spelled as in the API. `before` also contains the uncertain live entries.
 
 mod file;
-mod line;
 mod read;
+mod record;
 mod rollback;
 #[cfg(test)]
 mod tests;
 
 pub use file::{ReceiptFile, Unconfirmed, is_running, unconfirmed, unfinished_runs};
-pub use line::{Header, Scope};
 pub use read::{Receipt, ReceiptError, Write};
+pub use record::{Header, Scope};
 pub use rollback::Rollback;
 
 use crate::model::{Firewall, LiveFirewall, PortState};

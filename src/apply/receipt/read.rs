@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::line::{ConfirmationState, Header, IntentLine, Line, WriteStatus};
+use super::record::{ConfirmationState, Header, IntentRecord, Record, WriteStatus};
 use crate::model::{InstanceId, LiveFirewall};
 use crate::plan::Call;
 
@@ -84,12 +84,12 @@ pub enum ReceiptError {
     #[error("unknown receipt version {0}: this program reads version {version}", version = super::VERSION)]
     Version(u64),
     /// A line is not valid.
-    #[error("line {line} of the receipt is damaged: {what}")]
+    #[error("line {line} of the receipt is damaged: {reason}")]
     Line {
         /// The line, from 1.
         line: usize,
         /// Why it is not valid.
-        what: String,
+        reason: String,
     },
 }
 
@@ -136,7 +136,7 @@ impl Receipt {
             serde_json::from_slice(text)
                 .map_err(|error| error.to_string())
                 .and_then(|parsed| receipt.take(parsed, line))
-                .map_err(|what| ReceiptError::Line { line, what })?;
+                .map_err(|reason| ReceiptError::Line { line, reason })?;
         }
         // If only the line break is missing, the line counts.
         if let Some(line) = torn
@@ -144,24 +144,24 @@ impl Receipt {
         {
             receipt
                 .take(parsed, line)
-                .map_err(|what| ReceiptError::Line { line, what })?;
+                .map_err(|reason| ReceiptError::Line { line, reason })?;
         }
         Ok(receipt)
     }
 
-    fn take(&mut self, parsed: Line<'_>, line: usize) -> Result<(), String> {
+    fn take(&mut self, parsed: Record<'_>, line: usize) -> Result<(), String> {
         if self.interrupted.is_some() {
             return Err("it comes after the end".to_owned());
         }
         match parsed {
-            Line::Header(_) => return Err("it is a second header".to_owned()),
-            Line::Intent(intent) => {
+            Record::Header(_) => return Err("it is a second header".to_owned()),
+            Record::Intent(intent) => {
                 if intent.write != self.writes.len() + 1 {
                     return Err(format!("write {} is out of order", intent.write));
                 }
                 self.writes.push(write(intent, line));
             }
-            Line::Outcome(outcome) => {
+            Record::Outcome(outcome) => {
                 let write = outcome.write.checked_sub(1);
                 let write = write.and_then(|place| self.writes.get_mut(place));
                 match write {
@@ -171,17 +171,17 @@ impl Receipt {
                     _ => return Err(format!("write {} was not waited for", outcome.write)),
                 }
             }
-            Line::Result(result) => {
+            Record::Result(result) => {
                 self.done.insert(result.id.into_owned());
             }
-            Line::Confirmation(confirmation) => {
+            Record::Confirmation(confirmation) => {
                 if confirmation.state == ConfirmationState::Reverting {
                     // The revert has results of its own.
                     self.done.clear();
                 }
                 self.stage = Some(confirmation.state);
             }
-            Line::End(end) => self.interrupted = Some(end.interrupted),
+            Record::End(end) => self.interrupted = Some(end.interrupted),
         }
         Ok(())
     }
@@ -216,7 +216,7 @@ impl Receipt {
     }
 }
 
-fn write(intent: IntentLine<'_>, line: usize) -> Write {
+fn write(intent: IntentRecord<'_>, line: usize) -> Write {
     Write {
         line,
         id: intent.id.into_owned(),
@@ -241,11 +241,11 @@ fn header(text: &[u8]) -> Result<Header, ReceiptError> {
         None => return Err(ReceiptError::Format),
     }
     match serde_json::from_slice(text) {
-        Ok(Line::Header(header)) => Ok(header),
+        Ok(Record::Header(header)) => Ok(header),
         Ok(_) => Err(ReceiptError::Format),
         Err(error) => Err(ReceiptError::Line {
             line: 1,
-            what: error.to_string(),
+            reason: error.to_string(),
         }),
     }
 }

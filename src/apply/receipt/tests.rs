@@ -14,7 +14,7 @@ use super::super::tests::service::{
 use super::super::tests::{after, before, opening, patient, put};
 use super::super::{Confirmation, Stop, Tools, Validity, confirm, run};
 use super::{
-    Header, Receipt, ReceiptError, ReceiptFile, Rollback, Scope, is_running, line, unconfirmed,
+    Header, Receipt, ReceiptError, ReceiptFile, Rollback, Scope, is_running, record, unconfirmed,
     unfinished_runs,
 };
 use crate::lightsail::{Error, ErrorKind};
@@ -357,7 +357,7 @@ fn response_decides_whether_a_call_may_have_happened() {
     ] {
         let error = Error::new(kind, "OpenInstancePublicPorts", "web", "no");
         let error = error.with_outcome_unknown(is_unknown);
-        let said = serde_json::to_value(line::outcome(1, Err(&error))).expect("JSON");
+        let said = serde_json::to_value(record::outcome(1, Err(&error))).expect("JSON");
         assert_eq!(said["status"], status, "{kind:?}");
     }
 }

@@ -1,6 +1,6 @@
-//! The lines of a receipt.
+//! The records of a receipt, one for each line.
 //!
-//! **Owns** their JSON form; instances, calls and outcomes have their own. Unknown members are refused. **Does not** interpret lines.
+//! **Owns** their JSON form; instances, calls and outcomes have their own. Unknown members are refused. **Does not** interpret them.
 
 use std::borrow::Cow;
 
@@ -14,16 +14,15 @@ use crate::model::{InstanceId, PortState, instant};
 use crate::plan::file::TOOL;
 use crate::plan::{Call, Ending, InstanceResult};
 
-/// A line.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase")]
-pub(super) enum Line<'a> {
+pub(super) enum Record<'a> {
     Header(Header),
-    Intent(IntentLine<'a>),
-    Outcome(OutcomeLine),
-    Result(ResultLine<'a>),
-    Confirmation(ConfirmationLine),
-    End(EndLine),
+    Intent(IntentRecord<'a>),
+    Outcome(OutcomeRecord),
+    Result(ResultRecord<'a>),
+    Confirmation(ConfirmationRecord),
+    End(EndRecord),
 }
 
 /// The facts about a run, written before it starts.
@@ -81,7 +80,7 @@ impl Header {
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct IntentLine<'a> {
+pub(super) struct IntentRecord<'a> {
     #[serde(with = "instant")]
     pub(super) at: OffsetDateTime,
     pub(super) write: usize,
@@ -95,7 +94,7 @@ pub(super) struct IntentLine<'a> {
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct OutcomeLine {
+pub(super) struct OutcomeRecord {
     #[serde(with = "instant")]
     pub(super) at: OffsetDateTime,
     pub(super) write: usize,
@@ -122,7 +121,7 @@ pub(super) enum WriteStatus {
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct ResultLine<'a> {
+pub(super) struct ResultRecord<'a> {
     #[serde(with = "instant")]
     pub(super) at: OffsetDateTime,
     #[serde(flatten)]
@@ -133,7 +132,7 @@ pub(super) struct ResultLine<'a> {
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct ConfirmationLine {
+pub(super) struct ConfirmationRecord {
     #[serde(with = "instant")]
     pub(super) at: OffsetDateTime,
     pub(super) state: ConfirmationState,
@@ -152,13 +151,13 @@ pub(super) enum ConfirmationState {
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct EndLine {
+pub(super) struct EndRecord {
     #[serde(with = "instant")]
     pub(super) at: OffsetDateTime,
     pub(super) interrupted: bool,
 }
 
-pub(super) fn intent<'a>(write: usize, intent: &Intent<'a>) -> Line<'a> {
+pub(super) fn intent<'a>(write: usize, intent: &Intent<'a>) -> Record<'a> {
     let Intent {
         instance,
         known,
@@ -166,7 +165,7 @@ pub(super) fn intent<'a>(write: usize, intent: &Intent<'a>) -> Line<'a> {
         call,
         after,
     } = intent;
-    Line::Intent(IntentLine {
+    Record::Intent(IntentRecord {
         at: now(),
         write,
         id: Cow::Borrowed(&instance.id),
@@ -177,8 +176,8 @@ pub(super) fn intent<'a>(write: usize, intent: &Intent<'a>) -> Line<'a> {
     })
 }
 
-pub(super) fn outcome(write: usize, response: Result<&Operation, &Error>) -> Line<'static> {
-    let mut line = OutcomeLine {
+pub(super) fn outcome(write: usize, response: Result<&Operation, &Error>) -> Record<'static> {
+    let mut line = OutcomeRecord {
         at: now(),
         write,
         status: WriteStatus::Accepted,
@@ -200,24 +199,24 @@ pub(super) fn outcome(write: usize, response: Result<&Operation, &Error>) -> Lin
             line.request_id = error.request_id().map(str::to_owned);
         }
     }
-    Line::Outcome(line)
+    Record::Outcome(line)
 }
 
-pub(super) fn result(result: &InstanceResult) -> Line<'_> {
-    Line::Result(ResultLine {
+pub(super) fn result(result: &InstanceResult) -> Record<'_> {
+    Record::Result(ResultRecord {
         at: now(),
         id: Cow::Borrowed(&result.id),
         ending: result.ending(),
     })
 }
 
-pub(super) fn confirmation(stage: Stage<'_>) -> Line<'static> {
+pub(super) fn confirmation(stage: Stage<'_>) -> Record<'static> {
     let (state, until, why) = match stage {
         Stage::Unconfirmed { until } => (ConfirmationState::Unconfirmed, Some(until), None),
         Stage::Confirmed => (ConfirmationState::Confirmed, None, None),
         Stage::Reverting { why } => (ConfirmationState::Reverting, None, Some(why.to_owned())),
     };
-    Line::Confirmation(ConfirmationLine {
+    Record::Confirmation(ConfirmationRecord {
         at: now(),
         state,
         until,
@@ -225,8 +224,8 @@ pub(super) fn confirmation(stage: Stage<'_>) -> Line<'static> {
     })
 }
 
-pub(super) fn end(interrupted: bool) -> Line<'static> {
-    Line::End(EndLine {
+pub(super) fn end(interrupted: bool) -> Record<'static> {
+    Record::End(EndRecord {
         at: now(),
         interrupted,
     })
