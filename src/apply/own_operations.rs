@@ -24,6 +24,7 @@ const ROUNDING: Duration = Duration::milliseconds(10);
 /// The writes of one run to one instance.
 pub(super) struct OwnOperations<'a> {
     clock: &'a dyn Clock,
+    /// When the read before the first write began, by our clock.
     read_at: std::time::Duration,
     /// The time of the read before the first write, by the service's clock.
     since: Option<OffsetDateTime>,
@@ -59,8 +60,8 @@ impl<'a> OwnOperations<'a> {
         self.unclaimed.push((call.clone(), refused));
     }
 
-    /// The time of the read, and so much before, by the clock that shows `now`. Uses only durations of our own clock, which may be
-    /// wrong.
+    /// The time of the read less `tolerance`, by the clock that shows `now`. Our own clock may show a wrong time, so only
+    /// durations are taken from it.
     fn before_read(&self, now: OffsetDateTime, tolerance: Duration) -> Option<OffsetDateTime> {
         let since_read = self.clock.elapsed().saturating_sub(self.read_at);
         let since_read = Duration::try_from(since_read).unwrap_or(Duration::MAX);

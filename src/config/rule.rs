@@ -277,7 +277,7 @@ impl Rule {
         let until = self.until()?;
         (until > as_of && until - as_of <= EXPIRY_NOTICE).then(|| {
             self.note(format!(
-                "{} expires: it is good until {}",
+                "{} expires: valid until {}",
                 self.allow_texts(),
                 until::format(until)
             ))

@@ -1,7 +1,7 @@
 //! A run as one versioned JSON document, the same for `--format json` and `--report json=FILE`.
 //!
 //! Owns the shape and its version. Does not leave a field out because it is empty, and does not contain a credential or
-//! a raw reply.
+//! a raw response.
 
 mod access;
 mod document;

@@ -184,7 +184,7 @@ fn invalid_configuration_as_text() {
 fn valid_configuration_lists_rules_that_end_soon() {
     assert_snapshot!(stage().run(&["check", "--as-of", "2099-12-24"]).shown(), @"
     firewall.toml: valid; 4 rules, 1 group, 2 instance tables
-    note: `postgres` expires: it is good until 2099-12-31 (firewall.toml:17)
+    note: `postgres` expires: valid until 2099-12-31 (firewall.toml:17)
     --- exit code 0
     ");
 }

@@ -1,8 +1,8 @@
 //! Documents in JSON, recognised by their members.
 //!
-//! Owns the three forms of a list of rules: the reply of `get-instance-port-states`, the request of
+//! Owns the three forms of a list of rules: the response of `get-instance-port-states`, the request of
 //! `put-instance-public-ports`, and the bare list. A rule of a request without sources is open to everyone, as for the
-//! service; a rule of a reply without sources is uncertain. Does not take a missing list for an empty one.
+//! service; a rule of a response without sources is uncertain. Does not take a missing list for an empty one.
 
 use serde::Deserialize;
 use time::OffsetDateTime;
@@ -22,12 +22,12 @@ struct Head {
 /// A list of rules, under either of its names.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Reply {
+struct Response {
     port_states: Option<Vec<PortState>>,
     port_infos: Option<Vec<PortInfo>>,
 }
 
-/// A rule as in a request, or as in the reply of `get-instance`, which has more members without further meaning.
+/// A rule as in a request, or as in the response of `get-instance`, which has more members without further meaning.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct PortInfo {
@@ -88,9 +88,9 @@ pub(super) fn read(text: &str, name: &str, state: DocumentState) -> Result<Conte
 }
 
 fn ports(text: &str) -> Result<Vec<PortState>, String> {
-    let reply: Reply =
+    let response: Response =
         serde_json::from_str(text).map_err(|error| format!("not a list of rules: {error}"))?;
-    match (reply.port_states, reply.port_infos) {
+    match (response.port_states, response.port_infos) {
         (Some(states), None) => Ok(states),
         (None, Some(infos)) => infos.into_iter().map(port_state).collect(),
         (Some(_), Some(_)) => Err("it holds both `portStates` and `portInfos`".to_owned()),

@@ -68,7 +68,10 @@ fn merge_files(files: &[PathBuf]) -> Result<Merged, CommandError> {
     }
     for part in &parts {
         if Exit::from_code(part.exit_code()).is_none() {
-            let message = format!("`{}` has an exit code that is not ours", part.name());
+            let message = format!(
+                "`{}` has an exit code that portward does not use",
+                part.name()
+            );
             return Err(CommandError::failed(message).with_code(Code::Report));
         }
     }

@@ -261,7 +261,7 @@ fn rule_expires() {
     let desired = resolve(&rule("2026-01-05"), &[dual("ab")]).expect("resolved");
     assert_eq!(
         notes(&desired),
-        ["3: `ssh` expires: it is good until 2026-01-05"]
+        ["3: `ssh` expires: valid until 2026-01-05"]
     );
 }
 
