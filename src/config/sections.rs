@@ -2,8 +2,8 @@
 //!
 //! The parser keeps more than thirty bytes for each byte of text, so a fleet in one file would cost hundreds of megabytes
 //! at once, and a part of it only as much as the part needs. Owns the places at which a cut changes nothing: before the header
-//! of a table with a two-part name, such as `[instances.web-1]`, that no other part mentions. Does not parse: a file whose
-//! statements it cannot find is one part.
+//! of a table with a two-part name, such as `[instances.web-1]`, that no other part mentions. A table with fixed keys, such as
+//! `[guard]`, is in one part with all tables below it. Does not parse: a file whose statements it cannot find is one part.
 
 use std::collections::HashMap;
 use std::iter::Peekable;
@@ -11,6 +11,16 @@ use std::ops::Range;
 
 use toml_parser::Source;
 use toml_parser::lexer::{Lexer, TokenKind};
+
+/// The tables whose keys are names. Several parts may add to one of them.
+const TABLES_OF_NAMES: [&str; 6] = [
+    "accounts",
+    "addresses",
+    "services",
+    "rulesets",
+    "groups",
+    "instances",
+];
 
 /// A part has at least this many bytes, but for the last one: its tree then takes about 3 MiB, and the cost of starting
 /// the parser does not show.
@@ -50,6 +60,7 @@ fn cuts(text: &str, least: usize) -> Option<Vec<Range<usize>>> {
             }
             Statement::Element(first, second) | Statement::Table { first, second, .. } => {
                 at_root = false;
+                let second = second.filter(|_| TABLES_OF_NAMES.contains(&first));
                 let is_new = !tables.contains_key(&(first, second)) && !values.contains_key(first);
                 if let Statement::Table {
                     start, depth: 2, ..
@@ -238,31 +249,35 @@ mod tests {
     use super::*;
 
     /// Statements that define things in one place, in several, and in ways that TOML forbids.
-    const PIECES: [&str; 24] = [
-        "[instances.a]\nrules = []\n",
-        "[instances.b]\nuse = [\n  \"base\",\n]\n",
-        "[instances.\"c\"]\n# [instances.d]\nrules = [{ allow = \"ssh\", from = \"office\" }]\n",
-        "[instances.c]\n",
+    const PIECES: [&str; 28] = [
+        "[instances.aa]\nrules = []\n",
+        "[instances.bb]\nuse = [\n  \"base\",\n]\n",
+        "[instances.\"cc\"]\n# [instances.dd]\nrules = [{ allow = \"ssh\", from = \"office\" }]\n",
+        "[instances.cc]\n",
         "[instances.'e.f']\nmode = \"additive\"\n",
         "[instances.e.f]\n",
-        "[[instances.a.rules]]\nallow = \"ssh\"\nfrom = \"anywhere\"\n",
-        "[[instances.g.rules]]\nallow = \"http\"\nfrom = \"anywhere\"\n",
+        "[[instances.aa.rules]]\nallow = \"ssh\"\nfrom = \"anywhere\"\n",
+        "[[instances.gg.rules]]\nallow = \"http\"\nfrom = \"anywhere\"\n",
         "[groups.web]\nmatch = { name = \"web-*\" }\n",
         "[groups.web.match]\nname = \"*\"\n",
         "[groups.db]\nmatch.name = \"db-*\"\nrules = [ # ]\n]\n",
         "[groups]\nmail.match = { name = \"mail-*\" }\n",
-        "[instances]\nh.rules = []\n",
+        "[instances]\nhh.rules = []\n",
         "[rulesets]\nbase = []\n",
         "[[policy]]\nid = \"p\"\nservices = [\"ssh\"]\nat-most = { ipv4 = \"/16\" }\n",
         "[policy.match]\nname = \"web-*\"\n",
         "[addresses]\noffice = [\"203.0.113.0/24\"]\n",
         "[services]\napp = \"\"\"tcp/8080\"\"\"\n",
         "[guard]\nmax-instances = 3\n",
+        "[[guard.keep]]\nallow = \"ssh\"\nfrom = \"203.0.113.0/24\"\nowner = \"ops\"\nwhy = \"the way in\"\n",
+        "[grants]\nservices = [\"ssh\"]\nmax = \"1h\"\n",
+        "[grants.match]\nname = \"web-*\"\n",
+        "[defaults.x]\n",
         "[defaults]\nregion = \"eu-central-1\"\n",
         "[accounts.main]\nid = \"123456789012\"\n",
-        "[instances.\"\\u0061\"]\nuse = []\n",
-        "[instances.i]\nuse = [\n",
-        "  [ instances . j ]  # aside\nrules = []\n",
+        "[instances.\"\\u0061a\"]\nuse = []\n",
+        "[instances.ii]\nuse = [\n",
+        "  [ instances . jj ]  # aside\nrules = []\n",
     ];
 
     /// What is read of a text in parts of at least this size, and whether something is wrong with it.
@@ -281,7 +296,7 @@ mod tests {
         /// The same definitions with the same places, or a complaint both times.
         #[test]
         fn parts_mean_the_same_as_the_whole(
-            root in prop::sample::select(vec!["", "instances = { k = {} }\n", "groups.web.use = []\n"]),
+            root in prop::sample::select(vec!["", "instances = { kk = {} }\n", "groups.web.use = []\n"]),
             pieces in prop::collection::vec(prop::sample::select(PIECES.to_vec()), 0..9),
             least in 1_usize..80,
         ) {
@@ -302,5 +317,28 @@ mod tests {
         assert_eq!(cut(fleet, 20).len(), 2);
         let twice = format!("{fleet}[instances.a.b]\n");
         assert_eq!(cut(&twice, 1).len(), 1);
+    }
+
+    /// The second part would replace what the first one limits.
+    #[test]
+    fn table_with_fixed_keys_is_never_in_two_parts() {
+        let fleet = "[instances.aa]\nrules = []\n[instances.bb]\nrules = []\n";
+        for [first, last] in [
+            [
+                "[guard]\nmax-instances = 3\n",
+                "[[guard.keep]]\nallow = \"ssh\"\nfrom = \"203.0.113.0/24\"\nowner = \"ops\"\nwhy = \"the way in\"\n",
+            ],
+            [
+                "[grants]\nservices = [\"ssh\"]\nmax = \"1h\"\n",
+                "[grants.match]\nname = \"web-*\"\n",
+            ],
+        ] {
+            for text in [[first, fleet, last].concat(), [last, fleet, first].concat()] {
+                let text = format!("version = 1\n{text}");
+                let whole = definitions(&text, usize::MAX);
+                assert_eq!(definitions(&text, 1), whole);
+                assert!(!whole.1, "{text}");
+            }
+        }
     }
 }
