@@ -1,8 +1,8 @@
 //! `--notify-url`: one JSON object per run, sent to a webhook.
 //!
-//! **Owns** when it is sent, the one retry, and the secrecy of the URL, which for most chats is the only secret. A failed
-//! notification is a warning, and makes the exit code 1 where it would have been 0. **Does not** change another exit code,
-//! follow a redirect, or read the response.
+//! **Owns** when it is sent, the request and its time limit, which failures are tried once more, and the secrecy of the URL, which for
+//! most chats is the only secret. A failed notification is a warning, and makes the exit code 1 where it would have been 0. **Does
+//! not** change another exit code, follow a redirect, or read the response.
 
 use std::env;
 use std::fmt;
@@ -137,8 +137,20 @@ enum DeliveryError {
     Status(u16),
     #[error("no response in time")]
     Timeout(#[from] Elapsed),
+    /// No other header has a foreign value.
+    #[error("the token in {TOKEN_VARIABLE} cannot be sent in a header")]
+    Token,
     #[error(transparent)]
-    Request(#[from] PostError),
+    Request(PostError),
+}
+
+impl From<PostError> for DeliveryError {
+    fn from(error: PostError) -> Self {
+        match error {
+            PostError::Header(_) => Self::Token,
+            error => Self::Request(error),
+        }
+    }
 }
 
 impl DeliveryError {
@@ -147,7 +159,7 @@ impl DeliveryError {
         match self {
             Self::Status(status) => *status == 429 || *status >= 500,
             Self::Timeout(_) | Self::Request(PostError::Unreachable(_)) => true,
-            Self::Request(PostError::Address | PostError::Header(_)) => false,
+            Self::Token | Self::Request(_) => false,
         }
     }
 }
@@ -268,6 +280,7 @@ mod tests {
             let text = format!("{error} {error:?}");
             assert!(!text.contains("127") && !text.contains("b: c"), "{text}");
             assert!(!error.is_transient());
+            assert_eq!(text.contains(TOKEN_VARIABLE), token.is_some(), "{text}");
         }
     }
 
