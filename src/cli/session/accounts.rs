@@ -38,7 +38,7 @@ pub(super) async fn sites(
                 regions => regions.to_vec(),
             };
             if regions.is_empty() {
-                return Err(no_region());
+                return Err(no_region(true));
             }
             sites.extend(regions.into_iter().map(|region| site(name, region)));
         } else {

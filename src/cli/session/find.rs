@@ -12,14 +12,7 @@ pub(in crate::cli) fn sites_that_may_hold<'a>(
     live: &'a Live,
 ) -> Vec<(&'a Site, &'a Unreadable)> {
     let name = text.rsplit('/').next().unwrap_or_default();
-    let may_hold = |site: &Site| {
-        let id = InstanceId {
-            account: site.account.clone(),
-            region: site.region.clone(),
-            name: name.to_owned(),
-        };
-        id.is_called(|called| called == text)
-    };
+    let may_hold = |site: &Site| site.instance_id(name).is_called(|called| called == text);
     let sites = live.sites_unreadable.iter();
     sites.filter(|(site, _)| may_hold(site)).collect()
 }

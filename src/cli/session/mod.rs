@@ -277,7 +277,7 @@ pub(super) async fn sites(
         regions.extend(aws::default_region(connection.profile.as_deref()).await);
     }
     if regions.is_empty() {
-        return Err(no_region());
+        return Err(no_region(config.is_some()));
     }
     Ok(regions.into_iter().map(Site::of_region).collect())
 }
@@ -294,11 +294,13 @@ pub(super) fn listing(sites: &[Site], others: &[Site], seen: &Live) -> Listing {
     }
 }
 
-fn no_region() -> CommandError {
-    CommandError::usage(
-        "no region to look at",
-        "name one: `--region eu-central-1`, AWS_REGION, or `region` under `[defaults]`",
-    )
+fn no_region(has_config: bool) -> CommandError {
+    let hint = if has_config {
+        "name one or more: `--region eu-central-1`, AWS_REGION, or `region` under `[defaults]`"
+    } else {
+        "name one or more: `--region eu-central-1`, or AWS_REGION"
+    };
+    CommandError::usage("no region to look at", hint)
 }
 
 /// The regions of these sites, each once.

@@ -45,7 +45,7 @@ pub(super) async fn run(args: &DriftArgs, run: &mut Run) -> Result<Exit, RunErro
 }
 
 async fn check_drift(args: &DriftArgs, run: &mut Run) -> Result<Exit, RunError> {
-    if let Some(max) = args.jitter {
+    if let Some(max) = args.jitter.filter(|max| !max.is_zero()) {
         let delay = random_delay(max);
         tracing::info!(
             seconds = delay.as_secs(),
@@ -77,7 +77,7 @@ async fn check_drift(args: &DriftArgs, run: &mut Run) -> Result<Exit, RunError> 
     Ok(show_plan(run, planned, differs, &text))
 }
 
-/// A duration of at most `max`, seeded by the operating system.
+/// A duration of at most `max`, seeded by the operating system: machines with synchronous clocks do not call at once.
 fn random_delay(max: Duration) -> Duration {
     max.mul_f64(fastrand::f64())
 }
@@ -91,5 +91,13 @@ mod tests {
         for max in [Duration::ZERO, Duration::from_mins(5), Duration::MAX] {
             assert!((0..100).all(|_| random_delay(max) <= max));
         }
+    }
+
+    #[test]
+    fn jitter_is_spread_over_its_range() {
+        let max = Duration::from_mins(5);
+        let delays = || (0..1000).map(|_| random_delay(max));
+        assert!(delays().any(|delay| delay < max / 4));
+        assert!(delays().any(|delay| delay > max / 4 * 3));
     }
 }
