@@ -457,4 +457,10 @@ fn selector_of_explain_must_match() {
         "{}",
         done.shown()
     );
+    let json = [&open, &elsewhere[..], &["--format", "json"]].concat();
+    let answer: serde_json::Value = serde_json::from_str(&stage.run(&json).stdout).expect("JSON");
+    let unlisted = answer["unlisted"].as_array().expect("a list");
+    assert_eq!(unlisted.len(), 1, "{answer}");
+    assert_eq!(unlisted[0]["region"], "us-east-1");
+    assert!(unlisted[0]["reason"].is_string(), "{answer}");
 }

@@ -1,5 +1,6 @@
 //! A fleet worked on by several processes: together they are one run, no more and no less.
 
+use std::collections::BTreeMap;
 use std::process::Stdio;
 
 use portward::emulator::{Faults, Options};
@@ -155,6 +156,59 @@ fn apply_in_shards_leaves_no_differences() {
         "apply, 8 shards: 30 of 40 instances in sync, 10 changed, 6 undeclared, 10\n  writes.\n";
     assert!(text.stdout.ends_with(headline), "{}", text.shown());
     stage.assert_in_sync();
+}
+
+/// Also where an instance was changed and still has an entry that cannot be read.
+#[test]
+fn metrics_of_a_merge_are_the_sum_of_those_of_its_shards() {
+    let config = "version = 1\n[defaults]\nregion = \"eu-central-1\"\nmode = \"additive\"\n\
+        [groups.web]\nmatch = { name = \"web-*\" }\nrules = [{ allow = \"ssh\", from = \"203.0.113.0/24\" }]\n";
+    let rules = |n: usize| match n {
+        0..4 => vec![rule("tcp", 99, 98, &[OFFICE])],
+        _ => vec![rule("tcp", 22, 22, &[OFFICE])],
+    };
+    let web = (0..8).map(|n| instance(&format!("web-{n}"), rules(n)));
+    let stage = Stage::new(config, &fleet(web.collect::<Vec<Entry>>()));
+    for k in 1..=2 {
+        let (shard, json) = (format!("{k}/2"), format!("json=r{k}.json"));
+        let metrics = format!("prometheus=m{k}.prom");
+        let reports = ["--report", &json, "--report", &metrics];
+        stage.on_fleet(&[&["apply", "--yes", "--shard", &shard], &reports[..]].concat());
+    }
+    let merged = stage.run(&[
+        "report",
+        "merge",
+        "--format",
+        "prometheus",
+        "r1.json",
+        "r2.json",
+    ]);
+    let counts = |text: &str| -> BTreeMap<String, u64> {
+        let counts = text
+            .lines()
+            .filter(|line| line.starts_with("portward_instances_"));
+        let counts = counts.filter_map(|line| {
+            let (name, value) = line.rsplit_once(' ')?;
+            Some((name.split('{').next()?.to_owned(), value.parse().ok()?))
+        });
+        counts.collect()
+    };
+    let mut sum = BTreeMap::new();
+    for k in 1..=2 {
+        for (name, value) in counts(&stage.read(&format!("m{k}.prom"))) {
+            *sum.entry(name).or_default() += value;
+        }
+    }
+    assert_eq!(counts(&merged.stdout), sum, "{}", merged.shown());
+    assert_eq!(
+        (
+            sum["portward_instances_in_sync"],
+            sum["portward_instances_incomplete"]
+        ),
+        (4, 4)
+    );
+    // Only the entry that cannot be read is left.
+    assert_eq!(stage.json(&["plan"])["summary"]["calls"], 0);
 }
 
 #[test]
