@@ -61,8 +61,8 @@ impl Listing {
 }
 
 impl LinkedConfig {
-    /// The first site that a selector matches and that was not listed in full, as a fragment such as "`us-east-1`, which could not be listed: …", with a
-    /// hint.
+    /// The first site that a selector matches and that was not listed in full, as a fragment such as "`us-east-1`, which could not
+    /// be listed: …", with a hint.
     pub(super) fn first_unlisted(
         &self,
         selector: &Selector,

@@ -116,7 +116,7 @@ impl<F: FileSystem> Loader<'_, F> {
         self.queued.extend(added);
     }
 
-    /// Reports that a text names no file that can be read.
+    /// Reports why a text of `include` is refused.
     fn refuse(&mut self, error: HintedError, text: &SpannedString) {
         self.defs.is_incomplete = true;
         error.report(&mut self.report, Code::Include, text.span);

@@ -101,7 +101,8 @@ impl Glob {
 pub(crate) struct Selector {
     pub(super) names: Vec<Glob>,
     pub(super) accounts: Vec<Glob>,
-    /// The spans of the accounts, which are known only after all files are read.
+    /// The span of each of `accounts` if they were read from a file, else none. Whether an account exists is checked after all
+    /// files are read.
     pub(super) account_spans: Vec<Span>,
     pub(super) regions: Vec<Glob>,
     pub(super) tags: Vec<(String, Vec<Glob>)>,

@@ -41,7 +41,8 @@ impl PairBudget {
         }
     }
 
-    /// Starts a table or an instance, of which the subject has this many pairs already.
+    /// Starts a table or an instance that has this many pairs already. `subject` begins the message, such as "its groups and its own
+    /// table come".
     pub(super) fn begin(&mut self, pairs: usize, subject: &str) -> Result<(), HintedError> {
         self.table = 0;
         self.is_table_exceeded = false;

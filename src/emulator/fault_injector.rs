@@ -23,6 +23,7 @@ pub(super) struct FaultInjector {
     requests: u64,
     /// The number of requests by site, name and action; the empty action counts all.
     counts: BTreeMap<(String, String, &'static str), u64>,
+    /// The fault of the next request.
     pub(super) next: Option<RequestFault>,
 }
 

@@ -1,7 +1,7 @@
 //! The stored rules, and the effect of Open, Close and Put on them.
 //!
-//! Owns the validation of a `PortInfo` and the three changes, as functions from entries to entries. An entry that no write changes
-//! keeps its spelling. Does not know instances.
+//! Owns the writes, with their action and the details of their operation, the validation of a `PortInfo`, and the changes, as
+//! functions from entries to entries. An entry that no write changes keeps its spelling. Does not know instances.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -15,7 +15,7 @@ use super::quirks::{MissingEffect, Quirks, TagEffect};
 /// Tags by key.
 pub(super) type Tags = BTreeMap<String, String>;
 
-/// The key and the value of a `Tag`, whose types are validated, but not their values.
+/// A `Tag` of a request, its key and its value, of which only the types are validated.
 pub(super) type Tag = (Option<String>, Option<String>);
 
 /// The change of a request.

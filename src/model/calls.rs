@@ -4,18 +4,18 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The responses to the calls of one action. Each attempt counts.
+/// The number of calls of one action. Each attempt counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Calls {
     /// Such as `GetInstances`.
     pub action: String,
-    /// With what was asked for.
+    /// Those that succeeded.
     pub answered: u64,
-    /// That it was too much at once.
+    /// Those that the service refused because there were too many at once.
     pub throttled: u64,
-    /// With another error, or not at all.
+    /// Those with another error, or without a response.
     pub failed: u64,
 }
 

@@ -198,11 +198,11 @@ impl Comparison {
             }
             CheckedRules::Result => (Occurrence::Existing, Occurrence::Existing),
         };
+        let stays = new == old;
         // Usually nothing changes, and computing this for ten thousand instances takes long.
-        let is_same = new == old
-            || plan.after == *plan.before.firewall()
-                && (plan.before.is_certain() || plan.has_remaining_doubt());
-        let after = if is_same {
+        let is_same = plan.after == *plan.before.firewall()
+            && (plan.before.is_certain() || plan.has_remaining_doubt());
+        let after = if stays || is_same {
             live.clone()
         } else {
             plan.reach_after()

@@ -1,7 +1,7 @@
-//! Findings: errors and warnings of a run as one flat list, for annotations and for code scanners.
+//! Findings: errors, warnings and notes of a run as one flat list, for annotations and for code scanners.
 //!
-//! Owns their levels, words and places. Does not judge: it collects the errors of the configuration's reader, the planner, the guards, the
-//! policies and the executor, each with its line.
+//! Owns their levels, words and places. Does not judge: it collects what the configuration's reader, the planner, the guards, the
+//! policies and the executor found, each with its line.
 
 pub(super) mod alerts;
 pub(super) mod policies;

@@ -12,7 +12,7 @@ use crate::apply::outcomes::arn_difference;
 use crate::apply::rules::{describe_difference, is_equivalent};
 use crate::model::{
     Declaration, Desired, DesiredInstance, Family, Firewall, Instance, InstanceId, Key, Live,
-    LiveFirewall, Missing, Note, Origin, Rule, Site, Sources, Strategy, instant,
+    LiveFirewall, Missing, Mode, Note, Origin, Rule, Site, Sources, Strategy, instant,
 };
 use crate::plan::undo::{Step, undo};
 use crate::plan::{Cause, CauseKind, InstancePlan, Plan, Verdict};
@@ -223,6 +223,7 @@ impl Rollback {
             }
         };
         DesiredInstance {
+            mode: Mode::Authoritative,
             rules: rules.iter().map(rule).collect(),
             ..DesiredInstance::default()
         }

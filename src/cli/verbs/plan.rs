@@ -53,7 +53,7 @@ impl PlanningArgs {
         }
     }
 
-    /// The request for a plan of all that differs, as it should be after `apply`.
+    /// The request for a plan of everything that differs. Policies judge the rules that would result.
     pub(super) fn request<'a>(
         &'a self,
         consent: &'a ConsentArgs,

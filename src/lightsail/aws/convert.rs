@@ -8,7 +8,7 @@ use time::{Duration, OffsetDateTime};
 use super::super::{ListedInstance, Operation, OperationStatus};
 use super::limits;
 use crate::model::{
-    AddressType, Instance, InstanceId, InstanceState, Key, LiveFirewall, PortState, Site, Sources,
+    AddressType, Instance, InstanceState, Key, LiveFirewall, PortState, Site, Sources,
 };
 
 /// An instance, or the name of a missing member.
@@ -17,11 +17,7 @@ pub(super) fn instance(site: &Site, from: types::Instance) -> Result<Instance, &
     let state = from.state.and_then(|state| state.name);
     let address_type = from.ip_address_type.as_ref();
     Ok(Instance {
-        id: InstanceId {
-            account: site.account.clone(),
-            region: site.region.clone(),
-            name: from.name.ok_or("name")?,
-        },
+        id: site.instance_id(&from.name.ok_or("name")?),
         arn: from.arn.ok_or("arn")?,
         tags: tags
             .filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default())))
