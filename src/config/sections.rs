@@ -249,7 +249,7 @@ mod tests {
     use super::*;
 
     /// Statements that define things in one place, in several, and in ways that TOML forbids.
-    const PIECES: [&str; 28] = [
+    const PIECES: [&str; 30] = [
         "[instances.aa]\nrules = []\n",
         "[instances.bb]\nuse = [\n  \"base\",\n]\n",
         "[instances.\"cc\"]\n# [instances.dd]\nrules = [{ allow = \"ssh\", from = \"office\" }]\n",
@@ -273,6 +273,8 @@ mod tests {
         "[grants]\nservices = [\"ssh\"]\nmax = \"1h\"\n",
         "[grants.match]\nname = \"web-*\"\n",
         "[defaults.x]\n",
+        "[instances.hh]\nmode = \"additive\"\n",
+        "[groups.mail.match]\nregion = \"eu-*\"\n",
         "[defaults]\nregion = \"eu-central-1\"\n",
         "[accounts.main]\nid = \"123456789012\"\n",
         "[instances.\"\\u0061a\"]\nuse = []\n",
