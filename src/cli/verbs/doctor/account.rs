@@ -236,14 +236,17 @@ fn check_rate_budget(live: &Live, rate: Rate) -> Check {
     let reads = rate.minimum_time("GetInstancePortStates", most.saturating_mul(3));
     let change = rate.minimum_time("PutInstancePublicPorts", most).max(reads);
     let part = rate.share_text().unwrap_or_else(|| "all".to_owned());
-    let time = |least: std::time::Duration| {
-        if least.is_zero() {
-            return "never has to wait".to_owned();
-        }
-        format!("takes at least {:.1} s", least.as_secs_f64())
+    let times = if change.is_zero() {
+        format!("a plan of {total} never has to wait")
+    } else {
+        let change = change.as_secs_f64();
+        let plan = if plan.is_zero() {
+            "never has to wait".to_owned()
+        } else {
+            format!("takes at least {:.1} s", plan.as_secs_f64())
+        };
+        format!("a plan of {total} {plan}, a change on all takes at least {change:.1} s")
     };
-    let (plan, change) = (time(plan), time(change));
-    let times = format!("a plan of {total} {plan}, a change on all {change}");
     Check::ok(CHECK, format!("{part} of the documented rates: {times}"))
 }
 
