@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use portward::apply::{self, Settings, Stop, SystemClock, Tools, Validity};
 use portward::config::{self, Config};
-use portward::emulator::{Emulator, Options};
+use portward::emulator::{Emulator, EmulatorOptions};
 use portward::inventory::Inventory;
 use portward::lightsail::Reader;
 use portward::lightsail::aws::{Aws, Keys};
@@ -37,7 +37,7 @@ async fn run() -> Result<()> {
         .map_err(|problems| anyhow!("{}", problems.render(false)))?;
 
     let fleet = std::fs::read_to_string("examples/fleet.json")?;
-    let emulator = Emulator::new(Inventory::parse(&fleet)?, Options::default());
+    let emulator = Emulator::new(Inventory::parse(&fleet)?, EmulatorOptions::default());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
     let server = emulator.clone();
@@ -48,7 +48,7 @@ async fn run() -> Result<()> {
         secret_access_key: "test".into(),
         session_token: None,
     };
-    let settings = lightsail::aws::Settings {
+    let settings = lightsail::aws::ConnectionSettings {
         endpoint_url: Some(url),
         keys: Some(keys),
         ..Default::default()
@@ -123,7 +123,7 @@ async fn look(config: &Config, reader: &impl Reader) -> Result<Plan> {
         firewalls.insert(id.clone(), rules.map_err(unreadable));
     }
     live.firewalls = firewalls;
-    Ok(plan::plan(&desired, &live, plan::Options::default()))
+    Ok(plan::plan(&desired, &live, plan::PlanOptions::default()))
 }
 
 #[expect(clippy::print_stdout, reason = "an example shows what it does")]

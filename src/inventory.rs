@@ -101,7 +101,7 @@ impl<'a> Inventory<&'a RawValue> {
 
 /// Why a text is no inventory.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum InventoryError {
     /// No JSON, or JSON of another shape. The message names line and column.
     #[error("not a portward inventory: {0}")]
     Json(#[from] serde_json::Error),
@@ -140,7 +140,7 @@ impl Inventory {
     /// # Errors
     /// Text that is not an inventory of a known version, names that repeat within a region of an account, an ARN that two
     /// instances have, and an instance with more rules than any can have.
-    pub fn parse(text: &str) -> Result<Self, Error> {
+    pub fn parse(text: &str) -> Result<Self, InventoryError> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let unread = serde_json::from_str::<Inventory<&RawValue>>(text);
         let inventory = match unread.and_then(Inventory::read) {
@@ -148,26 +148,26 @@ impl Inventory {
             // Read as a whole, it says at which line and column of the file.
             Err(error) => {
                 let whole = serde_json::from_str::<Self>(text);
-                return Err(Error::Json(whole.err().unwrap_or(error)));
+                return Err(InventoryError::Json(whole.err().unwrap_or(error)));
             }
         };
         if inventory.format != FORMAT {
-            return Err(Error::Format(inventory.format));
+            return Err(InventoryError::Format(inventory.format));
         }
         if inventory.version != VERSION {
-            return Err(Error::Version(inventory.version));
+            return Err(InventoryError::Version(inventory.version));
         }
         let (mut seen, mut arns) = (BTreeSet::new(), BTreeMap::new());
         for (id, entry) in inventory.entries() {
             let pairs = pairs(entry.port_states.as_deref().unwrap_or_default());
             if pairs > MAX_PAIRS_PER_INSTANCE {
-                return Err(Error::TooLarge(id, pairs));
+                return Err(InventoryError::TooLarge(id, pairs));
             }
             if !seen.insert((entry.account().to_owned(), id.clone())) {
-                return Err(Error::Duplicate(id));
+                return Err(InventoryError::Duplicate(id));
             }
             if let Some(other) = arns.insert(entry.arn.as_str(), id.clone()) {
-                return Err(Error::SameArn(other.to_string(), id.to_string()));
+                return Err(InventoryError::SameArn(other.to_string(), id.to_string()));
             }
         }
         Ok(inventory)

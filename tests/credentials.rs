@@ -8,10 +8,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use portward::lightsail::aws::{Aws, Settings, default_region};
+use portward::lightsail::aws::{Aws, ConnectionSettings, default_region};
 use portward::lightsail::{ErrorKind, Reader};
 use portward::model::InstanceId;
-use stub::{Request, Response, StubServer};
+use stub::{StubRequest, StubResponse, StubServer};
 use tempfile::TempDir;
 
 #[expect(dead_code, reason = "shared with tests that need more of it")]
@@ -40,10 +40,10 @@ fn child() {
         let profile = std::env::var("PORTWARD_TEST_PROFILE").ok();
         let started = Instant::now();
         let role = std::env::var("PORTWARD_TEST_ROLE").ok();
-        let aws = Aws::connect(Settings {
+        let aws = Aws::connect(ConnectionSettings {
             profile,
             role,
-            ..Settings::default()
+            ..ConnectionSettings::default()
         })
         .await
         .expect("no endpoint was given");
@@ -85,10 +85,10 @@ struct Case {
 
 impl Case {
     /// Lightsail always answers; everything else is the business of `answer`.
-    fn new(answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
+    fn new(answer: impl Fn(&StubRequest) -> StubResponse + Send + Sync + 'static) -> Self {
         let stub = StubServer::serve(move |request| match request.header("x-amz-target") {
             target if target.starts_with("Lightsail") => {
-                Response::json(200, r#"{"portStates":[]}"#)
+                StubResponse::json(200, r#"{"portStates":[]}"#)
             }
             _ => answer(request),
         });
@@ -107,7 +107,7 @@ impl Case {
     }
 
     fn without_server() -> Self {
-        Self::new(|_| Response::json(404, "{}"))
+        Self::new(|_| StubResponse::json(404, "{}"))
     }
 
     fn env(mut self, name: &str, value: impl Into<String>) -> Self {
@@ -147,7 +147,7 @@ impl Case {
     }
 
     /// Runs the child, which must have signed both its calls with this key. Returns every other request.
-    fn signs_with(&self, key: &str) -> Vec<Request> {
+    fn signs_with(&self, key: &str) -> Vec<StubRequest> {
         let log = self.run();
         let (calls, others): (Vec<_>, Vec<_>) = self
             .stub
@@ -236,7 +236,7 @@ fn credentials_from_sso() {
     let case = Case::new(|request| {
         assert!(request.line.starts_with("GET /federation/credentials?"), "{}", request.line);
         assert_eq!(request.header("x-amz-sso_bearer_token"), "cached");
-        Response::json(
+        StubResponse::json(
             200,
             format!(
                 r#"{{"roleCredentials":{{"accessKeyId":"ASIASSO","secretAccessKey":"{SECRET}",
@@ -262,7 +262,7 @@ fn credentials_from_sso() {
     );
 }
 
-fn sts_answers(action: &'static str, key: &'static str) -> impl Fn(&Request) -> Response {
+fn sts_answers(action: &'static str, key: &'static str) -> impl Fn(&StubRequest) -> StubResponse {
     move |request| {
         assert!(
             request.body.contains(&format!("Action={action}&")),
@@ -275,7 +275,7 @@ fn sts_answers(action: &'static str, key: &'static str) -> impl Fn(&Request) -> 
              <SessionToken>{TOKEN}</SessionToken><Expiration>{EXPIRY}</Expiration></Credentials></{action}Result>\
              <ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></{action}Response>"
         );
-        Response::Http(200, vec![("content-type", "text/xml".to_owned())], body)
+        StubResponse::Http(200, vec![("content-type", "text/xml".to_owned())], body)
     }
 }
 
@@ -316,7 +316,7 @@ fn credentials_from_the_role_of_a_profile() {
 }
 
 /// A role that is assumed by this program itself, with base credentials of the chain: the session of the role signs.
-fn assumes(case: Case) -> Vec<Request> {
+fn assumes(case: Case) -> Vec<StubRequest> {
     case.env_url("AWS_ENDPOINT_URL_STS", "")
         .env(
             "PORTWARD_TEST_ROLE",
@@ -326,7 +326,7 @@ fn assumes(case: Case) -> Vec<Request> {
 }
 
 /// Both ways to a role, each under a key of its own; the session of the role that is named ends at this time.
-fn both_roles(expiry: &'static str) -> impl Fn(&Request) -> Response {
+fn both_roles(expiry: &'static str) -> impl Fn(&StubRequest) -> StubResponse {
     move |request| {
         let web = request.body.contains("Action=AssumeRoleWithWebIdentity&");
         let (action, key) = if web {
@@ -335,9 +335,9 @@ fn both_roles(expiry: &'static str) -> impl Fn(&Request) -> Response {
             ("AssumeRole", "ASIAROLE")
         };
         match sts_answers(action, key)(request) {
-            Response::Http(status, headers, body) => {
+            StubResponse::Http(status, headers, body) => {
                 let expiry = if web { EXPIRY } else { expiry };
-                Response::Http(status, headers, body.replace(EXPIRY, expiry))
+                StubResponse::Http(status, headers, body.replace(EXPIRY, expiry))
             }
             other => other,
         }
@@ -385,7 +385,7 @@ fn credentials_from_a_container() {
             (request.line.as_str(), request.header("authorization")),
             ("GET /creds HTTP/1.1", "Basic abc")
         );
-        Response::json(200, metadata("ASIAECS"))
+        StubResponse::json(200, metadata("ASIAECS"))
     })
     .env_url("AWS_CONTAINER_CREDENTIALS_FULL_URI", "/creds")
     .env("AWS_CONTAINER_AUTHORIZATION_TOKEN", "Basic abc");
@@ -402,17 +402,17 @@ fn credentials_from_instance_metadata() {
         let path = request.line.trim_end_matches(" HTTP/1.1");
         let ttl = vec![("x-aws-ec2-metadata-token-ttl-seconds", "21600".to_owned())];
         if path == "PUT /latest/api/token" {
-            return Response::Http(200, ttl, "imds-token".to_owned());
+            return StubResponse::Http(200, ttl, "imds-token".to_owned());
         }
         assert_eq!(request.header("x-aws-ec2-metadata-token"), "imds-token");
         match path.trim_end_matches('/') {
             "GET /latest/meta-data/iam/security-credentials" => {
-                Response::Http(200, vec![], "my-role".to_owned())
+                StubResponse::Http(200, vec![], "my-role".to_owned())
             }
             "GET /latest/meta-data/iam/security-credentials/my-role" => {
-                Response::json(200, metadata("ASIAIMDS"))
+                StubResponse::json(200, metadata("ASIAIMDS"))
             }
-            _ => Response::Http(404, vec![], String::new()),
+            _ => StubResponse::Http(404, vec![], String::new()),
         }
     })
     .env("AWS_EC2_METADATA_DISABLED", "false")
@@ -422,7 +422,7 @@ fn credentials_from_instance_metadata() {
 
 #[test]
 fn refusing_metadata_service_gives_no_credentials() {
-    let case = Case::new(|_| Response::Http(403, vec![], String::new()))
+    let case = Case::new(|_| StubResponse::Http(403, vec![], String::new()))
         .env("AWS_EC2_METADATA_DISABLED", "false")
         .env_url("AWS_EC2_METADATA_SERVICE_ENDPOINT", "");
     let log = case.run();

@@ -13,7 +13,7 @@ use portward::config;
 use portward::inventory::Inventory;
 use portward::model::{Desired, Fingerprint, Live, LiveFirewall, Unreadable};
 use portward::plan::file::{self, PlanFile, Scope};
-use portward::plan::{self, GuardName, Options, Override};
+use portward::plan::{self, GuardName, Override, PlanOptions};
 use portward::render::schema;
 use serde_json::{Value, json};
 use stage::{Stage, fleet, instance, rule};
@@ -131,7 +131,7 @@ fn plan_files_match_their_schema() {
     let away = Unreadable::new("no answer").with_hint(Some("look again".into()));
     live.sites_unreadable
         .insert(portward::model::Site::of_region("eu-west-1"), away);
-    let mut plan = plan::plan(&desired, &live, Options::default());
+    let mut plan = plan::plan(&desired, &live, PlanOptions::default());
     plan.overrides.push(Override {
         guard: GuardName::BlastRadius,
         selector: None,
@@ -178,9 +178,9 @@ fn plan_files_match_their_schema() {
         &["shard", "asOf", "accounts", "leases"],
         100,
     );
-    let strict = Options {
+    let strict = PlanOptions {
         strict_spelling: true,
-        ..Options::default()
+        ..PlanOptions::default()
     };
     let file = PlanFile {
         plan: plan::plan(&desired, &live, strict),

@@ -50,7 +50,7 @@ pub(crate) fn run(config: &Path, inventory: &Path) -> anyhow::Result<String> {
         .map_err(|_| anyhow!("the configuration does not fit the inventory"))?;
     stage("resolve");
 
-    let plan = plan::plan(&desired, &live, plan::Options::default());
+    let plan = plan::plan(&desired, &live, plan::PlanOptions::default());
     stage("plan");
 
     let defects = lint::lint(&plan).len();

@@ -52,7 +52,7 @@ fn check_desired(desired: &Desired, live: &Live) {
             "a rule without sources might open a port to everybody"
         );
     }
-    let plan = plan::plan(desired, live, plan::Options::default());
+    let plan = plan::plan(desired, live, plan::PlanOptions::default());
     for call in plan.instances.iter().flat_map(|instance| &instance.calls) {
         if let plan::Call::Open { sources, .. } = call {
             assert!(!sources.is_empty());
@@ -60,7 +60,7 @@ fn check_desired(desired: &Desired, live: &Live) {
     }
     let shown = text::plan(&plan, text::PlanView::Plan, 80);
     check_shown(&without_colour(&shown));
-    let document = json::document(&json::Run {
+    let document = json::document(&json::RunReport {
         verb: "plan",
         config: "",
         exit_code: 0,

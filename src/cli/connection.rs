@@ -15,7 +15,9 @@ use super::error::CommandError;
 use crate::config;
 use crate::emulator;
 use crate::inventory::Inventory;
-use crate::lightsail::aws::{Account, Accounts, AccountsReader, AccountsWriter, Settings};
+use crate::lightsail::aws::{
+    AccountSettings, Accounts, AccountsReader, AccountsWriter, ConnectionSettings,
+};
 use crate::lightsail::{self, InventoryReader, ListedInstance, Operation, Reader};
 use crate::model::{Calls, Code, Instance, InstanceId, LiveFirewall, PortState, Site};
 
@@ -66,20 +68,20 @@ impl Connection {
         if let Some(snapshot) = snapshot {
             return Self::offline(snapshot, accounts).await;
         }
-        let mut settings = Settings {
+        let mut settings = ConnectionSettings {
             profile: args.profile.clone(),
             endpoint_url: args.endpoint_url.clone(),
             // For the credential sources that need one.
             fallback_region: sites.first().map(|site| site.region.clone()),
             rate: args.rate(),
-            ..Settings::default()
+            ..ConnectionSettings::default()
         };
         let server = match &args.emulator {
             None => None,
             Some(path) => {
                 let access = match mode {
-                    AccessMode::Read => emulator::Access::ReadOnly,
-                    AccessMode::Write => emulator::Access::ReadWrite,
+                    AccessMode::Read => emulator::FileAccess::ReadOnly,
+                    AccessMode::Write => emulator::FileAccess::ReadWrite,
                 };
                 let server = Embedded::start(path, access).await?;
                 settings.endpoint_url = Some(server.url.clone());
@@ -162,10 +164,10 @@ impl Connection {
 /// The settings of each account, or of the one without a name.
 fn account_settings(
     accounts: &BTreeMap<String, config::Account>,
-    settings: &Settings,
-) -> Vec<Account> {
+    settings: &ConnectionSettings,
+) -> Vec<AccountSettings> {
     if accounts.is_empty() {
-        return vec![Account {
+        return vec![AccountSettings {
             name: None,
             id: None,
             settings: settings.clone(),
@@ -181,7 +183,7 @@ fn account_settings(
         if let Some(first) = account.regions.first() {
             settings.fallback_region = Some(first.clone());
         }
-        Account {
+        AccountSettings {
             name: Some(name.clone()),
             id: Some(account.id.clone()),
             settings,

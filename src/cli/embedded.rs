@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::error::CommandError;
-use crate::emulator::{Access, Emulator, OpenError, Options};
+use crate::emulator::{Emulator, EmulatorOptions, FileAccess, OpenError};
 use crate::lightsail::aws::Keys;
 use crate::model::Code;
 
@@ -54,8 +54,8 @@ pub(super) struct Embedded {
 
 impl Embedded {
     /// Loads and locks the file and serves it on a free loopback port. Only a verb that writes may change the file.
-    pub(super) async fn start(path: &Path, access: Access) -> Result<Self, CommandError> {
-        let options = Options::default();
+    pub(super) async fn start(path: &Path, access: FileAccess) -> Result<Self, CommandError> {
+        let options = EmulatorOptions::default();
         let keys = Keys {
             access_key_id: options.access_key.clone(),
             secret_access_key: options.secret_key.clone(),

@@ -101,8 +101,8 @@ pub(super) fn problems<'a>(diagnostics: impl IntoIterator<Item = &'a Diagnostic>
         .into_iter()
         .map(|diagnostic| Problem {
             severity: match diagnostic.severity {
-                Severity::Error => json::Severity::Error,
-                Severity::Warning => json::Severity::Warning,
+                Severity::Error => json::ProblemSeverity::Error,
+                Severity::Warning => json::ProblemSeverity::Warning,
             },
             code: diagnostic.code,
             message: diagnostic.message.clone(),

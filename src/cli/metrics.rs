@@ -7,7 +7,7 @@ use std::path::Path;
 use time::OffsetDateTime;
 
 use super::run::Run;
-use crate::render::prometheus::{Counts, Metrics, last_success, text};
+use crate::render::prometheus::{InstanceCounts, Metrics, last_success, text};
 
 /// The metrics of a run that ends now. `file` has those of the previous run, and will be replaced.
 pub(super) fn of_run(run: &Run, file: Option<&Path>) -> String {
@@ -16,7 +16,7 @@ pub(super) fn of_run(run: &Run, file: Option<&Path>) -> String {
         verb: view.verb,
         config: Some(view.config).filter(|config| !config.is_empty()),
         shard: run.metadata.shard,
-        counts: Counts::of_run(&view),
+        counts: InstanceCounts::of_run(&view),
         calls: &run.metadata.calls,
         seconds: Some(run.started.elapsed().as_secs_f64()),
         exit_code: view.exit_code,

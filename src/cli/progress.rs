@@ -30,7 +30,7 @@ const MIN_ELAPSED: Duration = Duration::from_secs(2);
 pub(super) type MinTime<'a> = &'a dyn Fn(&Site, usize) -> Duration;
 
 /// Work in progress.
-pub(super) struct Progress<'a> {
+pub(super) struct ProgressDisplay<'a> {
     min_time: MinTime<'a>,
     began: Instant,
     steps: RefCell<Steps>,
@@ -40,10 +40,10 @@ pub(super) struct Progress<'a> {
 }
 
 /// Begins work; `add_step` adds its steps.
-pub(super) fn begin<'a>(title: &'static str, min_time: MinTime<'a>) -> Progress<'a> {
+pub(super) fn begin<'a>(title: &'static str, min_time: MinTime<'a>) -> ProgressDisplay<'a> {
     tracing::info!("{title}");
     let bar = if is_quiet() { None } else { Bar::open() };
-    Progress {
+    ProgressDisplay {
         min_time,
         began: Instant::now(),
         steps: RefCell::new(Steps::new(title)),
@@ -52,7 +52,7 @@ pub(super) fn begin<'a>(title: &'static str, min_time: MinTime<'a>) -> Progress<
     }
 }
 
-impl Progress<'_> {
+impl ProgressDisplay<'_> {
     pub(super) fn add_step(&self, site: &Site) {
         self.steps.borrow_mut().add_step(site);
         self.redraw("");

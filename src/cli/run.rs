@@ -17,7 +17,7 @@ use crate::policy::{Findings, Refusal};
 use crate::render::cost::Cost;
 use crate::render::json::{self, Problem};
 use crate::render::metadata::{Metadata, Provenance};
-use crate::render::notification::Message;
+use crate::render::notification::Notification;
 
 /// One run of a verb.
 pub(super) struct Run {
@@ -43,7 +43,7 @@ pub(super) struct Run {
     /// The exit so far.
     pub(super) exit: Exit,
     /// The notification, once the result was shown.
-    pub(super) notification: Option<Message>,
+    pub(super) notification: Option<Notification>,
 }
 
 impl Run {
@@ -110,8 +110,8 @@ impl Run {
     }
 
     /// The data for the formats.
-    pub(super) fn view(&self) -> json::Run<'_> {
-        json::Run {
+    pub(super) fn view(&self) -> json::RunReport<'_> {
+        json::RunReport {
             verb: &self.verb,
             config: &self.config,
             exit_code: self.exit.code(),

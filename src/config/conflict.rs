@@ -5,7 +5,7 @@
 use super::diagnostic::DiagnosticsBuilder;
 use super::rule::AbsentRule;
 use super::source::{Span, quote};
-use super::table::{Group, Settings};
+use super::table::{Group, TableSettings};
 use super::write::toml_key;
 use crate::exposure::Access;
 use crate::model::{Code, DesiredInstance, Instance, Mode, Sources};
@@ -14,10 +14,10 @@ use crate::model::{Code, DesiredInstance, Instance, Mode, Sources};
 pub(super) fn resolve_setting<T: Copy + PartialEq>(
     report: &mut DiagnosticsBuilder,
     instance: &Instance,
-    own: Option<&Settings>,
+    own: Option<&TableSettings>,
     groups: &[&Group],
     key: &str,
-    get: impl Fn(&Settings) -> Option<(T, Span)>,
+    get: impl Fn(&TableSettings) -> Option<(T, Span)>,
 ) -> Option<T> {
     if let Some((own, _)) = own.and_then(&get) {
         return Some(own);
@@ -50,7 +50,7 @@ pub(super) fn resolve_setting<T: Copy + PartialEq>(
 pub(super) fn add_absent(
     report: &mut DiagnosticsBuilder,
     instance: &Instance,
-    tables: &[&Settings],
+    tables: &[&TableSettings],
     desired: &mut DesiredInstance,
 ) {
     for absent in tables.iter().flat_map(|settings| &settings.absent) {

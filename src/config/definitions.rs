@@ -96,7 +96,7 @@ pub(super) struct RuleDef {
 /// A `[[policy]]`; one for a built-in policy has only a severity.
 #[derive(Debug, Default)]
 pub(super) struct PolicyDef {
-    pub(super) severity: Option<Severity>,
+    pub(super) severity: Option<SeverityDef>,
     /// The services and the sources that may reach them.
     pub(super) only_from: Option<RuleDef>,
     pub(super) at_most: Option<AtMost>,
@@ -115,7 +115,7 @@ pub(super) struct AtMost {
 
 /// `severity` of a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Severity {
+pub(super) enum SeverityDef {
     On(PolicySeverity),
     Off,
 }

@@ -14,13 +14,13 @@ use super::name_resolver::NameResolver;
 use super::rule::Families;
 use super::selector::{Glob, Selector};
 use super::until;
-use crate::lease::{Judged, Leases, Limits, NotPermitted, State};
+use crate::lease::{GrantLimits, Judged, LeaseState, Leases, NotPermitted};
 use crate::model::{DesiredInstance, Instance, Note, Origin, Rule};
 
 /// The limits of `[grants]`, and the instances that they apply to.
 #[derive(Debug)]
 pub(super) struct LinkedGrants {
-    pub(super) limits: Limits,
+    pub(super) limits: GrantLimits,
     /// `None` is every instance.
     pub(super) selector: Option<Selector>,
 }
@@ -36,7 +36,7 @@ pub(super) fn link(names: &mut NameResolver<'_>, def: Option<GrantsDef>) -> Opti
     let services = rule.items.iter();
     let services = services.map(|item| item.declared.allow.to_string());
     Some(LinkedGrants {
-        limits: Limits {
+        limits: GrantLimits {
             keys: rule.keys().map(|(key, _)| *key).collect(),
             services: services.collect(),
             max: def.max.unwrap_or_default(),
@@ -52,7 +52,7 @@ pub(super) fn link(names: &mut NameResolver<'_>, def: Option<GrantsDef>) -> Opti
 
 impl Config {
     /// The limits of `[grants]`; `None` if grants are not permitted.
-    pub fn grants(&self) -> Option<&Limits> {
+    pub fn grants(&self) -> Option<&GrantLimits> {
         self.linked.grants.as_ref().map(|grants| &grants.limits)
     }
 
@@ -85,7 +85,7 @@ fn judge_leases(
     let unreadable = unreadable.into_iter().map(|(tag, error)| Judged {
         tag,
         lease: None,
-        state: State::Unreadable,
+        state: LeaseState::Unreadable,
         reason: Some(error.to_string()),
     });
     let mut all: Vec<Judged> = unreadable.collect();
@@ -104,9 +104,9 @@ fn judge_leases(
         all.push(Judged {
             tag: lease.id.tag_key(),
             state: match permitted {
-                _ if lease.is_expired(as_of) => State::Expired,
-                Ok(()) => State::Live,
-                Err(_) => State::NotHonoured,
+                _ if lease.is_expired(as_of) => LeaseState::Expired,
+                Ok(()) => LeaseState::Live,
+                Err(_) => LeaseState::NotHonoured,
             },
             reason: permitted.err().map(|error| error.to_string()),
             lease: Some(lease),
@@ -148,7 +148,7 @@ pub(super) fn add_leases(
         let until = until::format(lease.until);
         let by = &lease.by;
         let text = match (judged.state, judged.reason) {
-            (State::Live, _) => {
+            (LeaseState::Live, _) => {
                 desired.rules.extend(rules());
                 let separator = if lease.why.is_empty() { "" } else { ": " };
                 let why = &lease.why;
@@ -156,14 +156,14 @@ pub(super) fn add_leases(
             }
             // An ended grant closes rules, in additive mode too and without consent of a guard. A tag alone must not do that: only
             // access that could have been granted is closed.
-            (State::Expired, Some(reason)) => {
+            (LeaseState::Expired, Some(reason)) => {
                 format!("{lease}, for {by} until {until}, is not ended as a grant: {reason}")
             }
-            (State::Expired, None) => {
+            (LeaseState::Expired, None) => {
                 desired.expired.extend(rules());
                 format!("{lease} was granted to {by} until {until}, which is over")
             }
-            (State::NotHonoured | State::Unreadable, reason) => {
+            (LeaseState::NotHonoured | LeaseState::Unreadable, reason) => {
                 let reason = reason.unwrap_or_default();
                 format!("{lease}, for {by} until {until}, is not granted: {reason}")
             }
@@ -224,7 +224,7 @@ fn limit_texts(config: &Config) -> BTreeMap<&'static str, String> {
     let Some(LinkedGrants { limits, selector }) = &config.linked.grants else {
         return BTreeMap::new();
     };
-    let Limits {
+    let GrantLimits {
         keys,
         services: _,
         max,

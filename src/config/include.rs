@@ -26,7 +26,7 @@ pub(super) fn outside_error(path: &str) -> HintedError {
 }
 
 /// The state of the search.
-pub(super) struct Search {
+pub(super) struct IncludeSearch {
     /// The directory of the first file, with links resolved.
     root: PathBuf,
     /// The patterns that were searched for, with the directories that they are relative to.
@@ -45,7 +45,7 @@ enum Component<'a> {
     AnyDirectories,
 }
 
-impl Search {
+impl IncludeSearch {
     /// A search below the directory of the first file.
     pub(super) fn new(root: PathBuf) -> Self {
         Self {

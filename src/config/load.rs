@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use super::definitions::Definitions;
 use super::diagnostic::{Diagnostics, DiagnosticsBuilder, HintedError};
 use super::file_system::{Disk, FileSystem, FileType};
-use super::include::{MAX_FILES, Search, outside_error};
+use super::include::{IncludeSearch, MAX_FILES, outside_error};
 use super::selector::is_pattern;
 use super::source::{Source, SpannedString, quote};
 use super::{Config, read};
@@ -33,7 +33,10 @@ pub(crate) fn load_from(files: &impl FileSystem, path: &Path) -> Result<Config, 
         files,
         report: DiagnosticsBuilder::default(),
         defs: Definitions::default(),
-        search: files.canonicalize(parent_of(path)).ok().map(Search::new),
+        search: files
+            .canonicalize(parent_of(path))
+            .ok()
+            .map(IncludeSearch::new),
         known: files.canonicalize(path).into_iter().collect(),
         queued: VecDeque::new(),
     };
@@ -80,7 +83,7 @@ struct Loader<'a, F> {
     report: DiagnosticsBuilder,
     defs: Definitions,
     /// `None` if the directory of the first file cannot be found.
-    search: Option<Search>,
+    search: Option<IncludeSearch>,
     /// The files that are read or queued, with links resolved.
     known: BTreeSet<PathBuf>,
     queued: VecDeque<QueuedFile>,

@@ -74,7 +74,7 @@ pub(crate) use load::load_from;
 pub(crate) use partial_id::PartialInstanceId;
 pub(crate) use services::{service_keys, service_name, service_names};
 pub use source::Source;
-pub(crate) use statement::{Scope, Statement};
+pub(crate) use statement::{Statement, TableScope};
 pub(crate) use write::{AdoptedConfig, ImportedConfig, InstanceDifference, accounts, import};
 
 /// A configuration without errors, not yet matched with instances.

@@ -16,7 +16,7 @@ use super::size_limits::PairBudget;
 use super::source::{Span, SpannedString, quote};
 use super::source_expr::{self, SourceExpr, SourceItem};
 use super::special_sources::{self, SpecialSource, special_sources};
-use super::table::Settings;
+use super::table::TableSettings;
 use super::{hints, port_expr, services};
 use crate::model::{Code, Declaration, Key, Mode, Sources, Special};
 
@@ -128,7 +128,7 @@ impl<'r> NameResolver<'r> {
     }
 
     /// Resolves the names of a group or an instance.
-    pub(super) fn resolve_settings(&mut self, body: BodyDef, span: Span) -> Settings {
+    pub(super) fn resolve_settings(&mut self, body: BodyDef, span: Span) -> TableSettings {
         let mode = body.mode;
         // If no group and no default is additive, only the table itself can be.
         let may_be_additive = mode.map_or(self.has_additive, |(mode, _)| mode == Mode::Additive);
@@ -153,7 +153,7 @@ impl<'r> NameResolver<'r> {
             // No warning: access of unreachable networks may be closed.
             rule: self.resolve_rule_and_special(rule).0,
         });
-        Settings {
+        TableSettings {
             uses,
             rules,
             absent: absent.collect(),

@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 
-use super::definitions::{NamedDefinitions, PolicyDef, Severity};
+use super::definitions::{NamedDefinitions, PolicyDef, SeverityDef};
 use super::name_resolver::NameResolver;
 use super::selector::Selector;
 use crate::model::{Cells, Demand, Key, Policy, PolicySeverity, Protocol};
@@ -97,8 +97,10 @@ pub(super) fn link(
             demands.push(Demand::Require(rules));
         }
         // Names are resolved although the policy is off, so that mistakes are reported before it is on.
-        let severity = def.severity.unwrap_or(Severity::On(PolicySeverity::Deny));
-        let Severity::On(severity) = severity else {
+        let severity = def
+            .severity
+            .unwrap_or(SeverityDef::On(PolicySeverity::Deny));
+        let SeverityDef::On(severity) = severity else {
             continue;
         };
         policies.push(LinkedPolicy {
@@ -115,7 +117,8 @@ pub(super) fn link(
     }
     for id in BUILT_IN {
         let severity = severities.remove(id).flatten();
-        if let Severity::On(severity) = severity.unwrap_or(Severity::On(PolicySeverity::Warn)) {
+        if let SeverityDef::On(severity) = severity.unwrap_or(SeverityDef::On(PolicySeverity::Warn))
+        {
             policies.push(LinkedPolicy {
                 policy: built_in(id, severity),
                 selector: None,

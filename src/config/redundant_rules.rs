@@ -11,7 +11,7 @@ use super::diagnostic::DiagnosticsBuilder;
 use super::link::LinkedConfig;
 use super::rule::{Families, Rule};
 use super::source::{Span, quote};
-use super::table::Settings;
+use super::table::TableSettings;
 
 /// The limit of the effort of one run: two or three hundredths of a second, and enough for 2,500 tables of ten rules. Comparing the
 /// ports of two rules costs 1, and so does comparing two groups.
@@ -78,9 +78,9 @@ fn relative_origin(span: Span, other: Span, report: &DiagnosticsBuilder) -> Stri
 
 /// A group or an instance table.
 struct Table<'a> {
-    settings: &'a Settings,
+    settings: &'a TableSettings,
     /// The other groups that match every instance of it.
-    groups: Vec<&'a Settings>,
+    groups: Vec<&'a TableSettings>,
 }
 
 /// The search for rules that cover another.
@@ -106,7 +106,11 @@ impl<'a> Search<'a> {
         tables
     }
 
-    fn table(&mut self, settings: &'a Settings, matches_all: impl Fn(usize) -> bool) -> Table<'a> {
+    fn table(
+        &mut self,
+        settings: &'a TableSettings,
+        matches_all: impl Fn(usize) -> bool,
+    ) -> Table<'a> {
         let groups = &self.linked.groups;
         let is_affordable = self.spend(groups.len()).is_some();
         let matching = (0..groups.len()).filter(|group| is_affordable && matches_all(*group));
@@ -150,7 +154,7 @@ impl<'a> Search<'a> {
         None
     }
 
-    fn find_in_settings(&mut self, rule: &Rule, settings: &'a Settings) -> Option<&'a Rule> {
+    fn find_in_settings(&mut self, rule: &Rule, settings: &'a TableSettings) -> Option<&'a Rule> {
         if let Some(covering) = self.find(rule, &settings.rules) {
             return Some(covering);
         }

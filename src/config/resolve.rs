@@ -17,7 +17,7 @@ use super::rule::{Families, Rule};
 use super::selector::Selector;
 use super::size_limits::PairBudget;
 use super::source::quote;
-use super::table::{Group, InstanceTable, Settings};
+use super::table::{Group, InstanceTable, TableSettings};
 use crate::model::{
     Code, Desired, DesiredInstance, Instance, InstanceId, Missing, Note, Site, Undeclared,
     Unreadable, Waiver,
@@ -351,7 +351,7 @@ impl<'a> Resolver<'a> {
         let linked = &self.config.linked;
         let own = table.map(|table| &table.settings);
         let settings = groups.iter().map(|group| &group.settings);
-        let all: Vec<&Settings> = settings.chain(own).collect();
+        let all: Vec<&TableSettings> = settings.chain(own).collect();
         let report = &mut self.report;
         let mode = resolve_setting(report, instance, own, groups, "mode", |table| table.mode);
         let strategy = resolve_setting(report, instance, own, groups, "strategy", |table| {

@@ -24,7 +24,7 @@ const MAX_EXAMPLES: usize = 256;
 /// A group or an instance table: the instances that it matches, and what it alone gives them.
 #[derive(Clone, Debug)]
 pub(crate) struct Statement {
-    pub scope: Scope,
+    pub scope: TableScope,
     /// The mode, if it sets one.
     pub mode: Option<Mode>,
     /// The rules in force, including those of its rulesets.
@@ -35,7 +35,7 @@ pub(crate) struct Statement {
 
 /// The instances that a table matches.
 #[derive(Clone, Debug)]
-pub(crate) struct Scope {
+pub(crate) struct TableScope {
     selector: Selector,
     /// The ID of its instance, if it is an instance table.
     pub id: Option<PartialInstanceId>,
@@ -57,10 +57,10 @@ impl Config {
     pub(crate) fn statements(&self, as_of: OffsetDateTime) -> Vec<Statement> {
         let groups = self.linked.groups.iter().map(|group| {
             let selector = group.selector.clone();
-            (Scope { selector, id: None }, &group.settings)
+            (TableScope { selector, id: None }, &group.settings)
         });
         let instances = self.linked.instances.iter().map(|table| {
-            let scope = Scope::from(self.completed_id(table));
+            let scope = TableScope::from(self.completed_id(table));
             (scope, &table.settings)
         });
         let mut lines = TableRules::new(&self.linked, as_of);
@@ -100,7 +100,7 @@ fn only<'a>(mut names: impl Iterator<Item = &'a String>) -> Option<&'a String> {
 }
 
 /// The instance with this ID.
-impl From<PartialInstanceId> for Scope {
+impl From<PartialInstanceId> for TableScope {
     fn from(id: PartialInstanceId) -> Self {
         Self {
             selector: id.selector(),
@@ -109,7 +109,7 @@ impl From<PartialInstanceId> for Scope {
     }
 }
 
-impl Scope {
+impl TableScope {
     /// Parses `NAME`, `REGION/NAME` or `ACCOUNT/REGION/NAME`, each part a pattern; `None` if one is not valid.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let id = PartialInstanceId::parse(text)?;
@@ -240,7 +240,7 @@ impl Scope {
 }
 
 /// The predicate of a sentence about an instance: ``matches `web-*` in `eu-*` ``.
-impl fmt::Display for Scope {
+impl fmt::Display for TableScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(id) = &self.id {
             let parts = id.account.iter().chain(&id.region).chain([&id.name]);
@@ -283,7 +283,7 @@ mod tests {
     use super::*;
     use crate::config::{Source, parse};
 
-    fn scopes(matches: &[&str]) -> Vec<Scope> {
+    fn scopes(matches: &[&str]) -> Vec<TableScope> {
         let mut text = "version = 1\n[defaults]\nregions = [\"eu-central-1\", \"us-east-1\"]\n\
             [accounts.prod]\nid = \"123456789012\"\n"
             .to_owned();
@@ -312,7 +312,10 @@ mod tests {
                 "is of account `prod` and has the tag `backup` and has the tag `env=a` or `env=b*`",
             ),
         ] {
-            let shown: Vec<String> = scopes(&[selector]).iter().map(Scope::to_string).collect();
+            let shown: Vec<String> = scopes(&[selector])
+                .iter()
+                .map(TableScope::to_string)
+                .collect();
             assert_eq!(shown, [text], "{selector}");
         }
     }
@@ -348,7 +351,7 @@ mod tests {
             (r#"name = "[ab]?""#, &[r#"name = "a*""#], true),
         ] {
             let all = scopes(&[&[one], others].concat());
-            let others: Vec<&Scope> = all[1..].iter().collect();
+            let others: Vec<&TableScope> = all[1..].iter().collect();
             assert_eq!(
                 all[0].has_more_than(&others, &sites),
                 more,

@@ -10,7 +10,7 @@ use crate::model::Note;
 
 /// The size of a configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Summary {
+pub struct ConfigSize {
     /// The number of lines that allow access.
     pub rules: usize,
     /// The number of groups.
@@ -21,8 +21,8 @@ pub struct Summary {
 
 impl Config {
     /// The size of the configuration.
-    pub fn summary(&self) -> Summary {
-        Summary {
+    pub fn summary(&self) -> ConfigSize {
+        ConfigSize {
             rules: self.rules().count(),
             groups: self.linked.groups.len(),
             instances: self.linked.instances.len(),

@@ -13,7 +13,7 @@ use crate::model::{Mode, Strategy};
 
 /// The rules and settings of a group or an instance.
 #[derive(Debug)]
-pub(super) struct Settings {
+pub(super) struct TableSettings {
     /// Indices into the list of all rulesets.
     pub(super) uses: BTreeSet<usize>,
     pub(super) rules: Box<[Rule]>,
@@ -31,7 +31,7 @@ pub(super) struct Group {
     pub(super) span: Span,
     pub(super) selector: Selector,
     pub(super) expect: Option<(ExpectedCount, Span)>,
-    pub(super) settings: Settings,
+    pub(super) settings: TableSettings,
 }
 
 /// `[instances.NAME]`.
@@ -40,10 +40,10 @@ pub(super) struct InstanceTable {
     pub(super) key: String,
     pub(super) span: Span,
     pub(super) id: PartialInstanceId,
-    pub(super) settings: Settings,
+    pub(super) settings: TableSettings,
 }
 
-impl Settings {
+impl TableSettings {
     /// Whether there are no rules and no settings.
     pub(super) fn is_empty(&self) -> bool {
         let Self {
@@ -63,7 +63,7 @@ impl Settings {
 }
 
 /// The indices of the rulesets that these tables use.
-pub(super) fn used_rulesets(tables: &[&Settings]) -> BTreeSet<usize> {
+pub(super) fn used_rulesets(tables: &[&TableSettings]) -> BTreeSet<usize> {
     let uses = tables.iter().flat_map(|settings| &settings.uses);
     uses.copied().collect()
 }

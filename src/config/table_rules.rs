@@ -12,7 +12,7 @@ use super::Config;
 use super::link::LinkedConfig;
 use super::rule::Rule;
 use super::selector::Selector;
-use super::table::{Settings, used_rulesets};
+use super::table::{TableSettings, used_rulesets};
 use crate::model::{self, DeclaredTable, MAX_PAIRS_PER_INSTANCE, Mode, Policies, Waiver};
 
 impl Config {
@@ -99,7 +99,7 @@ impl<'a> TableRules<'a> {
     fn declared_table(
         &mut self,
         name: String,
-        certain: &[&Settings],
+        certain: &[&TableSettings],
         possible: Option<Arc<[model::Rule]>>,
         (policies, possible_policies): (Vec<usize>, Vec<usize>),
     ) -> DeclaredTable {
@@ -115,9 +115,9 @@ impl<'a> TableRules<'a> {
     }
 
     /// The rules of these tables together; `None` if other rules may be live, or if there are more than an instance can have.
-    fn possible(&mut self, tables: &[&Settings]) -> Option<Arc<[model::Rule]>> {
+    fn possible(&mut self, tables: &[&TableSettings]) -> Option<Arc<[model::Rule]>> {
         // In other modes than authoritative, undeclared rules may be live.
-        let is_authoritative = |settings: &&Settings| {
+        let is_authoritative = |settings: &&TableSettings| {
             let mode = settings.mode.map_or(self.linked.mode, |(mode, _)| mode);
             mode == Mode::Authoritative
         };
@@ -129,7 +129,7 @@ impl<'a> TableRules<'a> {
     }
 
     /// The rules of these tables in force, each line once.
-    pub(super) fn in_force(&mut self, tables: &[&Settings]) -> RulesInForce {
+    pub(super) fn in_force(&mut self, tables: &[&TableSettings]) -> RulesInForce {
         let lines = self.linked.lines(tables);
         let lines: Vec<&Rule> = lines.filter(|line| !line.is_expired(self.as_of)).collect();
         let key: Vec<*const Rule> = lines.iter().map(|line| &raw const **line).collect();
@@ -152,7 +152,7 @@ impl<'a> TableRules<'a> {
     }
 
     /// The rules of a table that have ended.
-    pub(super) fn expired(&self, table: &Settings) -> Vec<model::Rule> {
+    pub(super) fn expired(&self, table: &TableSettings) -> Vec<model::Rule> {
         self.linked
             .lines(&[table])
             .filter(|line| line.is_expired(self.as_of))
@@ -163,7 +163,10 @@ impl<'a> TableRules<'a> {
 
 impl LinkedConfig {
     /// Every line of these tables and of the rulesets that they use, each once.
-    pub(super) fn lines<'a>(&'a self, tables: &[&'a Settings]) -> impl Iterator<Item = &'a Rule> {
+    pub(super) fn lines<'a>(
+        &'a self,
+        tables: &[&'a TableSettings],
+    ) -> impl Iterator<Item = &'a Rule> {
         let rulesets = used_rulesets(tables).into_iter();
         let shared = rulesets.flat_map(|id| &self.rulesets[id]);
         let own = tables.iter().flat_map(|settings| &settings.rules);
@@ -171,7 +174,7 @@ impl LinkedConfig {
     }
 
     /// The number of pairs of port and source of these tables and of the rulesets that they use.
-    pub(super) fn pairs(&self, tables: &[&Settings]) -> usize {
+    pub(super) fn pairs(&self, tables: &[&TableSettings]) -> usize {
         let rulesets = used_rulesets(tables).into_iter();
         let shared = rulesets.map(|id| self.ruleset_pairs[id]);
         let own = tables.iter().map(|settings| settings.own_pairs);

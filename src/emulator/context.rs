@@ -25,14 +25,14 @@ pub(super) type Persist<'a> = &'a mut dyn FnMut(StateChange<'_>) -> Result<()>;
 #[derive(Clone, Copy, Debug)]
 pub(super) enum StateChange<'a> {
     /// The new inventory, and the cause of the change.
-    Inventory(&'a Inventory, Cause),
+    Inventory(&'a Inventory, ChangeCause),
     /// A new operation, or its new status.
     Operation(&'a Operation),
 }
 
 /// The cause of a change of the inventory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cause {
+pub(super) enum ChangeCause {
     ClientWrite,
     /// An event: a pending instance started running, or a scripted event.
     Event,

@@ -10,11 +10,11 @@ use time::OffsetDateTime;
 use super::context::Persist;
 use super::error_response::ErrorResponse;
 use super::operation::uuid;
-use super::options::Options;
+use super::options::EmulatorOptions;
 use super::request::Action;
 use super::service::{Delivery, Response, Service};
 use super::sessions::{Identity, Sessions};
-use super::signature::{self, Credentials, Message, SignatureError};
+use super::signature::{self, Credentials, SignatureError, SignedRequest};
 use super::sts;
 
 /// The account ID if no instance has one in its ARN.
@@ -24,7 +24,7 @@ const DEFAULT_ACCOUNT: &str = "000000000000";
 #[derive(Debug)]
 pub(super) struct Endpoint {
     pub(super) service: Service,
-    options: Options,
+    options: EmulatorOptions,
     sessions: Sessions,
     /// The number of requests by action, including refused ones.
     pub(super) requests: BTreeMap<&'static str, usize>,
@@ -33,7 +33,7 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    pub(super) fn new(service: Service, options: Options) -> Self {
+    pub(super) fn new(service: Service, options: EmulatorOptions) -> Self {
         Self {
             service,
             options,
@@ -56,7 +56,7 @@ impl Endpoint {
     /// Handles a message that arrives now; returns the request ID too.
     pub(super) fn handle(
         &mut self,
-        message: Message<'_>,
+        message: SignedRequest<'_>,
         now: OffsetDateTime,
         persist: Persist<'_>,
     ) -> (Delivery, String) {
@@ -82,7 +82,7 @@ impl Endpoint {
 
     fn handle_lightsail(
         &mut self,
-        message: Message<'_>,
+        message: SignedRequest<'_>,
         action: Option<Action>,
         now: OffsetDateTime,
         persist: Persist<'_>,
@@ -138,16 +138,16 @@ impl Endpoint {
 
     fn handle_sts(
         &mut self,
-        message: Message<'_>,
+        message: SignedRequest<'_>,
         now: OffsetDateTime,
         request_id: &str,
     ) -> Response {
         let form = sts::parse_form(message.body);
-        let operation = sts::Operation::from_form(&form);
+        let operation = sts::StsAction::from_form(&form);
         if let Some(operation) = operation {
             self.count(operation.into());
         }
-        let caller = if operation.is_none_or(sts::Operation::is_signed) {
+        let caller = if operation.is_none_or(sts::StsAction::is_signed) {
             let sender = self.verify(message, "sts", now);
             sender.map(|(_, identity)| Some(identity))
         } else {
@@ -158,7 +158,7 @@ impl Endpoint {
                 return Err(ErrorResponse::expired("ExpiredToken", 403));
             }
             let accounts = self.service.state.inventory().accounts();
-            let context = sts::Context {
+            let context = sts::StsContext {
                 accounts: accounts.into_iter().collect(),
                 sessions: &mut self.sessions,
                 secret: &self.options.secret_key,
@@ -175,7 +175,7 @@ impl Endpoint {
     /// Verifies the signature; returns its region and the identity of the sender.
     fn verify(
         &self,
-        message: Message<'_>,
+        message: SignedRequest<'_>,
         service: &str,
         now: OffsetDateTime,
     ) -> Result<(String, Identity), SignatureError> {

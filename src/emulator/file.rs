@@ -20,7 +20,7 @@ pub use operation_log::OperationLogError;
 
 /// The access to the file of an emulator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
+pub enum FileAccess {
     /// Read only: writes of clients are refused, and an instance that starts running does so in memory only. Other emulators may read the
     /// file at the same time.
     ReadOnly,
@@ -42,7 +42,7 @@ pub enum OpenError {
     InUse(PathBuf),
     /// The file is not an inventory.
     #[error("cannot read `{}`", .0.display())]
-    Inventory(PathBuf, #[source] inventory::Error),
+    Inventory(PathBuf, #[source] inventory::InventoryError),
     /// The file of operations cannot be read.
     #[error("cannot read `{}`", .0.display())]
     Operations(PathBuf, #[source] OperationLogError),
@@ -53,7 +53,7 @@ pub enum OpenError {
 pub(super) struct Store {
     /// The canonical path, so that a symbolic link stays when the file is replaced.
     path: PathBuf,
-    pub(super) access: Access,
+    pub(super) access: FileAccess,
     /// The locked file. Its content is read only once.
     file: File,
     version: FileVersion,
@@ -67,7 +67,7 @@ impl Store {
     /// Locks the file and reads it, and the file of operations.
     pub(super) fn open(
         path: &Path,
-        access: Access,
+        access: FileAccess,
     ) -> Result<(Self, Inventory, Vec<Operation>), OpenError> {
         let io = |source| OpenError::Io(path.to_owned(), source);
         let in_use = || OpenError::InUse(path.to_owned());
@@ -79,12 +79,12 @@ impl Store {
             }
             let mut file = OpenOptions::new()
                 .read(true)
-                .write(access == Access::ReadWrite)
+                .write(access == FileAccess::ReadWrite)
                 .open(&canonical)
                 .map_err(io)?;
             let locked = match access {
-                Access::ReadOnly => file.try_lock_shared(),
-                Access::ReadWrite => file.try_lock(),
+                FileAccess::ReadOnly => file.try_lock_shared(),
+                FileAccess::ReadWrite => file.try_lock(),
             };
             match locked {
                 Ok(()) => {}
@@ -137,7 +137,7 @@ impl Store {
 /// Reads the operations of a locked state. With write access, also repairs the file after a killed run.
 fn open_log(
     state: &Path,
-    access: Access,
+    access: FileAccess,
     permissions: &Permissions,
 ) -> Result<(OperationLog, Vec<Operation>), OpenError> {
     let mut log = OperationLog::for_state(state);
@@ -146,7 +146,7 @@ fn open_log(
     let text = log.text().map_err(io)?;
     let mut operations = operation_log::parse(text.as_deref().unwrap_or_default())
         .map_err(|source| OpenError::Operations(path.clone(), source))?;
-    if access == Access::ReadWrite {
+    if access == FileAccess::ReadWrite {
         for path in [state, &path] {
             atomic_file::remove_leftovers(path);
         }

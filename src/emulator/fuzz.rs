@@ -13,8 +13,8 @@ use super::context::StateChange;
 use super::endpoint::Endpoint;
 use super::request::Action;
 use super::service::Service;
-use super::signature::Message;
-use super::{Faults, Options, Quirks};
+use super::signature::SignedRequest;
+use super::{EmulatorOptions, Faults, Quirks};
 
 const INVENTORY: &str = r#"{"format": "portward.inventory", "version": 1, "regions": {"r": [
     {"name": "web-1", "arn": "arn:aws:lightsail:r:123456789012:Instance/1", "state": "running",
@@ -50,11 +50,11 @@ pub fn fuzz_request(bytes: &[u8]) {
         let _ = quirks.set(text);
     }
     let service = Service::new(inventory, quirks, Faults::default());
-    let mut endpoint = Endpoint::new(service, Options::default());
+    let mut endpoint = Endpoint::new(service, EmulatorOptions::default());
     let mut persist = |_: StateChange<'_>| Ok(());
     let now = OffsetDateTime::UNIX_EPOCH;
     let (path, query) = path.split_once('?').unwrap_or((&path, ""));
-    let message = Message {
+    let message = SignedRequest {
         method: "POST",
         path,
         query,

@@ -14,7 +14,7 @@ use crate::model::InstanceId;
 
 use super::request::Action;
 use super::service::{Delivery, Response};
-use super::{Emulator, Options, ScriptedEvent};
+use super::{Emulator, EmulatorOptions, ScriptedEvent};
 
 /// An emulator that is called directly, with all quirks and faults. Every call is a new connection. Signatures are not checked.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ pub enum CallError {
 
 impl InProcess {
     /// An emulator of these instances, whose clock starts at `start`.
-    pub fn new(inventory: Inventory, options: Options, start: OffsetDateTime) -> Self {
+    pub fn new(inventory: Inventory, options: EmulatorOptions, start: OffsetDateTime) -> Self {
         Self {
             emulator: Emulator::new(inventory, options),
             now: Cell::new(start),

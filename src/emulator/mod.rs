@@ -46,23 +46,23 @@ use crate::inventory::Inventory;
 use crate::model::InstanceId;
 
 pub use faults::{Faults, InstanceChange, RequestFault, ScriptedEvent, Trigger};
-pub use file::{Access, OpenError, OperationLogError};
+pub use file::{FileAccess, OpenError, OperationLogError};
 #[doc(hidden)]
 pub use fuzz::fuzz_request;
 pub use in_process::{CallError, InProcess};
-pub use options::Options;
+pub use options::EmulatorOptions;
 pub use quirks::*;
 pub use state::{Author, TagWrite, Write};
 
-use context::{Cause, Persist, StateChange};
+use context::{ChangeCause, Persist, StateChange};
 use endpoint::Endpoint;
 use error_response::{ErrorResponse, Result};
 use file::Store;
 use operation::Operation;
 use request::Action;
 use service::{Delivery, Response, Service};
-use signature::Message;
-use state::State;
+use signature::SignedRequest;
+use state::ServiceState;
 
 /// An emulator. Clones are handles to the same emulator.
 #[derive(Clone, Debug)]
@@ -78,7 +78,7 @@ struct Shared {
 
 impl Emulator {
     /// An emulator of these instances, in memory.
-    pub fn new(inventory: Inventory, options: Options) -> Self {
+    pub fn new(inventory: Inventory, options: EmulatorOptions) -> Self {
         Self::with_store(None, inventory, Vec::new(), options)
     }
 
@@ -87,7 +87,11 @@ impl Emulator {
     ///
     /// # Errors
     /// The file cannot be opened, is in use, or is not an inventory, or the operations cannot be read.
-    pub fn open(path: &Path, access: Access, options: Options) -> Result<Self, OpenError> {
+    pub fn open(
+        path: &Path,
+        access: FileAccess,
+        options: EmulatorOptions,
+    ) -> Result<Self, OpenError> {
         let (store, inventory, operations) = Store::open(path, access)?;
         Ok(Self::with_store(
             Some(store),
@@ -101,8 +105,8 @@ impl Emulator {
     ///
     /// # Errors
     /// The file cannot be opened, is in use by another emulator, or is not an inventory, or the operations cannot be read.
-    pub fn load(path: &Path, options: Options) -> Result<Self, OpenError> {
-        let (_, inventory, operations) = Store::open(path, Access::ReadOnly)?;
+    pub fn load(path: &Path, options: EmulatorOptions) -> Result<Self, OpenError> {
+        let (_, inventory, operations) = Store::open(path, FileAccess::ReadOnly)?;
         Ok(Self::with_store(None, inventory, operations, options))
     }
 
@@ -110,7 +114,7 @@ impl Emulator {
         store: Option<Store>,
         inventory: Inventory,
         operations: Vec<Operation>,
-        options: Options,
+        options: EmulatorOptions,
     ) -> Self {
         let (quirks, faults) = (options.quirks.clone(), options.faults.clone());
         let mut service = Service::new(inventory, quirks, faults);
@@ -149,7 +153,7 @@ impl Emulator {
 
     /// Handles a request that arrives now; returns the request ID too.
     fn handle(&self, parts: &hyper::http::request::Parts, body: &[u8]) -> (Delivery, String) {
-        let message = Message {
+        let message = SignedRequest {
             method: parts.method.as_str(),
             path: parts.uri.path(),
             query: parts.uri.query().unwrap_or_default(),
@@ -162,7 +166,7 @@ impl Emulator {
             let logged_tags = endpoint.service.state.tag_journal.len();
             let (delivery, request_id) = endpoint.handle(message, now, persist);
             log::request(&parts.headers, &delivery);
-            let State {
+            let ServiceState {
                 journal,
                 tag_journal,
                 ..
@@ -231,15 +235,15 @@ fn persist(store: Option<&mut Store>, change: StateChange<'_>) -> Result<()> {
         return Ok(());
     };
     let (result, file) = match (store.access, change) {
-        (Access::ReadOnly, StateChange::Inventory(_, Cause::ClientWrite)) => {
+        (FileAccess::ReadOnly, StateChange::Inventory(_, ChangeCause::ClientWrite)) => {
             let message = "The file of this emulator was opened for reading only.";
             return Err(ErrorResponse::access_denied(message));
         }
-        (Access::ReadOnly, _) => return Ok(()),
-        (Access::ReadWrite, StateChange::Inventory(inventory, _)) => {
+        (FileAccess::ReadOnly, _) => return Ok(()),
+        (FileAccess::ReadWrite, StateChange::Inventory(inventory, _)) => {
             (store.replace(&inventory.to_json()), "file")
         }
-        (Access::ReadWrite, StateChange::Operation(operation)) => {
+        (FileAccess::ReadWrite, StateChange::Operation(operation)) => {
             (store.append(operation), "file of operations")
         }
     };

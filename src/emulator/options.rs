@@ -10,7 +10,7 @@ use super::quirks::Quirks;
 
 /// The options of an emulator. The default accepts `test`/`test` and behaves as documented.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Options {
+pub struct EmulatorOptions {
     /// The access key.
     pub access_key: String,
     /// The secret access key.
@@ -23,7 +23,7 @@ pub struct Options {
     pub latency: Duration,
 }
 
-impl Default for Options {
+impl Default for EmulatorOptions {
     fn default() -> Self {
         Self {
             access_key: "test".to_owned(),
@@ -36,7 +36,7 @@ impl Default for Options {
 }
 
 /// Does not print the secret.
-impl fmt::Debug for Options {
+impl fmt::Debug for EmulatorOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             access_key,

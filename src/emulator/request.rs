@@ -9,7 +9,7 @@ use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use super::error_response::{ErrorResponse, Result};
 use super::quirks::{AbsentPort, Quirks};
-use super::rules::{PortInfo, Rule, RuleWrite};
+use super::rules::{RuleWrite, UncheckedPortInfo, ValidRule};
 use super::tags::{Tag, TagChange};
 
 /// The actions of the emulator.
@@ -81,7 +81,7 @@ pub(super) enum Request {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum InstanceRequest {
     Get,
-    State,
+    ServiceState,
     PortStates,
     Operations(PageToken),
     Write(Box<RuleWrite>),
@@ -110,7 +110,9 @@ impl Request {
         let members = Members(map);
         let (name, request) = match action {
             Action::GetInstance => (members.name("instanceName")?, InstanceRequest::Get),
-            Action::GetInstanceState => (members.name("instanceName")?, InstanceRequest::State),
+            Action::GetInstanceState => {
+                (members.name("instanceName")?, InstanceRequest::ServiceState)
+            }
             Action::GetInstancePortStates => {
                 (members.name("instanceName")?, InstanceRequest::PortStates)
             }
@@ -237,8 +239,8 @@ impl<'a> Members<'a> {
         })
     }
 
-    fn port_info(&self) -> Result<PortInfo> {
-        Ok(PortInfo {
+    fn port_info(&self) -> Result<UncheckedPortInfo> {
+        Ok(UncheckedPortInfo {
             from_port: self.integer("fromPort")?,
             to_port: self.integer("toPort")?,
             protocol: self.protocol()?,
@@ -266,7 +268,7 @@ impl<'a> Members<'a> {
         Ok((name, arn))
     }
 
-    fn name_and_rule(&self, absent: AbsentPort) -> Result<(String, Rule)> {
+    fn name_and_rule(&self, absent: AbsentPort) -> Result<(String, ValidRule)> {
         let info = self.get("portInfo", "an object", Value::as_object)?;
         let info = info.map(|info| Members(info).port_info()).transpose()?;
         let name = self.name("instanceName")?;

@@ -17,7 +17,7 @@ use super::quirks::{
 
 /// A valid rule of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Rule {
+pub(super) struct ValidRule {
     pub(super) key: Key,
     /// Canonical texts in the order of the request; all empty if no source was given.
     pub(super) lists: CidrLists,
@@ -28,15 +28,15 @@ pub(super) struct Rule {
 /// A write before it is accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum RuleWrite {
-    Open(Rule),
-    Close(Rule),
-    Put(Vec<Rule>),
-    Foreign(ForeignWrite),
+    Open(ValidRule),
+    Close(ValidRule),
+    Put(Vec<ValidRule>),
+    Foreign(ScriptedWrite),
 }
 
 /// A write of a foreign writer, with its result.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ForeignWrite {
+pub(super) struct ScriptedWrite {
     pub(super) action: &'static str,
     pub(super) details: String,
     pub(super) request: Vec<PortState>,
@@ -49,7 +49,7 @@ pub(super) struct CidrLists([Vec<String>; 3]);
 
 /// A `PortInfo` whose types are validated, but not its values.
 #[derive(Clone, Debug, Default)]
-pub(super) struct PortInfo {
+pub(super) struct UncheckedPortInfo {
     pub(super) from_port: Option<i32>,
     pub(super) to_port: Option<i32>,
     pub(super) protocol: Option<String>,
@@ -58,9 +58,9 @@ pub(super) struct PortInfo {
     pub(super) cidr_list_aliases: Option<Vec<String>>,
 }
 
-impl PortInfo {
+impl UncheckedPortInfo {
     /// Validates the values.
-    pub(super) fn validate(self, absent: AbsentPort) -> Result<Rule> {
+    pub(super) fn validate(self, absent: AbsentPort) -> Result<ValidRule> {
         let Self {
             from_port,
             to_port,
@@ -122,7 +122,7 @@ impl PortInfo {
             )));
         }
         let lists = CidrLists::of(&sent);
-        Ok(Rule { key, lists, sent })
+        Ok(ValidRule { key, lists, sent })
     }
 }
 
@@ -296,7 +296,7 @@ fn is_closed(entry: &PortState) -> bool {
 /// The entries after an Open. The key keeps its position, or is added at the end.
 fn open(
     entries: &[PortState],
-    rule: &Rule,
+    rule: &ValidRule,
     family: &AddressType,
     quirks: &Quirks,
 ) -> Result<Vec<PortState>> {
@@ -334,7 +334,7 @@ fn open(
 }
 
 /// The entries after a Close. Closing a key that is not open changes nothing, because it is not known whether that is an error.
-fn close(entries: &[PortState], rule: &Rule, quirks: &Quirks) -> Result<Vec<PortState>> {
+fn close(entries: &[PortState], rule: &ValidRule, quirks: &Quirks) -> Result<Vec<PortState>> {
     let closes_key = quirks.close == CloseEffect::Key || rule.lists.is_empty();
     let mut found = false;
     let mut after = Vec::with_capacity(entries.len());
@@ -370,7 +370,7 @@ fn close(entries: &[PortState], rule: &Rule, quirks: &Quirks) -> Result<Vec<Port
 }
 
 /// The entries after a Put: these rules in this order. By default a repeated key is merged into the first.
-fn put(rules: &[Rule], family: &AddressType, quirks: &Quirks) -> Result<Vec<PortState>> {
+fn put(rules: &[ValidRule], family: &AddressType, quirks: &Quirks) -> Result<Vec<PortState>> {
     if rules.is_empty() && quirks.empty_put == Acceptance::Refuse {
         return Err(ErrorResponse::invalid_input(
             "At least one rule is required.",

@@ -17,11 +17,11 @@ use super::fault_injector::{FaultInjector, NumberedRequest};
 use super::faults::{Faults, RequestFault, ScriptedEvent};
 use super::quirks::{ErrorHeader, PortStatesResponse, Quirks, ThrottleStatus, WriteResponse};
 use super::request::{Action, Request};
-use super::state::State;
+use super::state::ServiceState;
 
 #[derive(Debug)]
 pub(super) struct Service {
-    pub(super) state: State,
+    pub(super) state: ServiceState,
     pub(super) injector: FaultInjector,
     quirks: Quirks,
 }
@@ -83,7 +83,7 @@ impl From<Response> for Delivery {
 impl Service {
     pub(super) fn new(inventory: Inventory, quirks: Quirks, faults: Faults) -> Self {
         Self {
-            state: State::new(inventory, quirks.clone(), faults.seed),
+            state: ServiceState::new(inventory, quirks.clone(), faults.seed),
             injector: FaultInjector::new(faults),
             quirks,
         }

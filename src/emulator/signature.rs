@@ -22,7 +22,7 @@ const TOKEN_HEADER: &str = "x-amz-security-token";
 
 /// The signed parts of a request.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Message<'a> {
+pub(super) struct SignedRequest<'a> {
     pub(super) method: &'a str,
     pub(super) path: &'a str,
     /// Without the question mark.
@@ -55,7 +55,7 @@ pub(super) enum SignatureError {
 
 /// Verifies that the message was signed for the service with these credentials at this time; returns its region.
 pub(super) fn verify(
-    message: Message<'_>,
+    message: SignedRequest<'_>,
     credentials: Credentials<'_>,
     service: &str,
     now: OffsetDateTime,
@@ -245,7 +245,7 @@ fn check_signed_headers(headers: &HeaderMap, names: &[&str]) -> Result<(), Signa
 
 /// The signature of the message with these credentials; `None` if it cannot be signed.
 fn sign_again(
-    message: Message<'_>,
+    message: SignedRequest<'_>,
     credentials: Credentials<'_>,
     scope: &Credential<'_>,
     at: OffsetDateTime,

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use crate::inventory::{Entry, Inventory, account};
 use crate::model::{InstanceId, InstanceState, PortState, Site};
 
-use super::context::{Cause, Context, StateChange};
+use super::context::{ChangeCause, Context, StateChange};
 use super::error_response::{ErrorResponse, Result};
 use super::operation::Operation;
 use super::operations::Operations;
@@ -35,7 +35,7 @@ use rule_write::SecondStep;
 pub use tag_write::TagWrite;
 
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct ServiceState {
     inventory: Inventory,
     /// Whether the instances are in several accounts, each of which can access only its own.
     has_several_accounts: bool,
@@ -74,7 +74,7 @@ struct StaleValue<T> {
     reads: u32,
 }
 
-impl State {
+impl ServiceState {
     pub(super) fn new(inventory: Inventory, quirks: Quirks, seed: u64) -> Self {
         let mut state = Self {
             has_several_accounts: inventory.accounts().len() > 1,
@@ -144,7 +144,7 @@ impl State {
                 let index = self.index_for_read(&name, context)?;
                 Ok(json!({"instance": self.instance(index, context)?}))
             }
-            Request::Instance(name, InstanceRequest::State) => {
+            Request::Instance(name, InstanceRequest::ServiceState) => {
                 let index = self.index_for_read(&name, context)?;
                 Ok(json!({"state": response_body::state(&self.entry(site, index).state)}))
             }
@@ -206,7 +206,7 @@ impl State {
         }
         let running = InstanceState::Running.to_string();
         let pending = mem::replace(&mut self.entry(context.site, index).state, running);
-        let change = StateChange::Inventory(&self.inventory, Cause::Event);
+        let change = StateChange::Inventory(&self.inventory, ChangeCause::Event);
         (context.persist)(change).inspect_err(|_| self.entry(context.site, index).state = pending)
     }
 

@@ -14,14 +14,14 @@ use super::sessions::{Identity, Session, Sessions};
 use super::signature::SignatureError;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantNames)]
-pub(super) enum Operation {
+pub(super) enum StsAction {
     GetCallerIdentity,
     AssumeRole,
     AssumeRoleWithWebIdentity,
 }
 
 /// The context of a request.
-pub(super) struct Context<'a> {
+pub(super) struct StsContext<'a> {
     /// The accounts of the instances.
     pub(super) accounts: Vec<&'a str>,
     pub(super) sessions: &'a mut Sessions,
@@ -36,7 +36,7 @@ const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 const DEFAULT_DURATION: i64 = 3_600;
 const DURATIONS: std::ops::RangeInclusive<i64> = 900..=43_200;
 
-impl Operation {
+impl StsAction {
     pub(super) fn from_form(form: &BTreeMap<String, String>) -> Option<Self> {
         form.get("Action")?.parse().ok()
     }
@@ -59,10 +59,10 @@ pub(super) fn parse_form(body: &[u8]) -> BTreeMap<String, String> {
 
 /// Handles a request; returns the body of the response. The caller is `None` if the request is not signed.
 pub(super) fn handle(
-    operation: Option<Operation>,
+    operation: Option<StsAction>,
     form: &BTreeMap<String, String>,
     caller: Option<&Identity>,
-    context: Context<'_>,
+    context: StsContext<'_>,
     id: &str,
 ) -> Result<String> {
     let unknown = || {
@@ -71,11 +71,11 @@ pub(super) fn handle(
     };
     let operation = operation.ok_or_else(unknown)?;
     let result = match (operation, caller) {
-        (Operation::GetCallerIdentity, Some(caller)) => caller_identity_xml(caller),
-        (Operation::AssumeRole, Some(caller)) => {
+        (StsAction::GetCallerIdentity, Some(caller)) => caller_identity_xml(caller),
+        (StsAction::AssumeRole, Some(caller)) => {
             session_xml(assume_role(form, Some(&caller.arn()), context)?)?
         }
-        (Operation::AssumeRoleWithWebIdentity, _) => {
+        (StsAction::AssumeRoleWithWebIdentity, _) => {
             check_token(form)?;
             session_xml(assume_role(form, None, context)?)?
         }
@@ -117,7 +117,7 @@ fn session_xml(session: &Session) -> Result<String> {
 fn assume_role<'a>(
     form: &BTreeMap<String, String>,
     caller_arn: Option<&str>,
-    context: Context<'a>,
+    context: StsContext<'a>,
 ) -> Result<&'a Session> {
     let parameter = |name: &str| form.get(name).map_or("", String::as_str);
     let (arn, name) = (parameter("RoleArn"), parameter("RoleSessionName"));

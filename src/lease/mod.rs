@@ -20,7 +20,7 @@ use time::OffsetDateTime;
 
 use crate::model::{Declaration, Key, Origin, Rule, Sources, instant};
 
-pub use permit::{CLOCK_SKEW, Limits, NotPermitted};
+pub use permit::{CLOCK_SKEW, GrantLimits, NotPermitted};
 pub use tag::{LeaseSizeError, LeaseTagError, MAX_VALUE_CHARS, caller_name};
 
 /// The prefix of the tag keys that the IAM policy for granting allows to write.
@@ -173,7 +173,7 @@ pub struct Judged {
     /// The key of the tag.
     pub tag: String,
     /// Whether it grants access.
-    pub state: State,
+    pub state: LeaseState,
     /// Why it grants nothing although it is not expired, or why its end closes nothing, as a fragment.
     pub reason: Option<String>,
     /// The lease; `null` where the tag cannot be decoded.
@@ -188,7 +188,7 @@ pub struct Judged {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
-pub enum State {
+pub enum LeaseState {
     /// Its end has come: what it opened is to be closed.
     Expired,
     /// The tag cannot be read, so it grants nothing.
@@ -199,7 +199,7 @@ pub enum State {
     Live,
 }
 
-impl State {
+impl LeaseState {
     /// The spelling of documents.
     pub fn as_str(self) -> &'static str {
         self.into()

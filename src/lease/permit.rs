@@ -17,7 +17,7 @@ pub const CLOCK_SKEW: time::Duration = time::Duration::minutes(10);
 
 /// The limits of `[grants]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct GrantLimits {
     /// The ports that may be granted.
     pub keys: BTreeSet<Key>,
     /// The same in the words of the file.
@@ -69,7 +69,7 @@ pub enum NotPermitted {
     Reason,
 }
 
-impl Limits {
+impl GrantLimits {
     /// Whether the ports and sources of a lease are permitted on an instance.
     ///
     /// # Errors

@@ -212,9 +212,9 @@ fn what_is_no_lease_says_why() {
     assert!(decode(&format!("{PREFIX}abcd"), good).is_ok());
 }
 
-fn limits() -> Limits {
+fn limits() -> GrantLimits {
     let tcp = |from, to| Key::new(Protocol::Tcp, from, to).expect("a key");
-    Limits {
+    GrantLimits {
         keys: [tcp(22, 22), tcp(8000, 8100)].into(),
         services: vec!["ssh".into(), "tcp/8000-8100".into()],
         max: Duration::from_hours(8),

@@ -81,7 +81,7 @@ impl TryFrom<Vec<PortInfo>> for Firewall {
 /// The number of (rule, source) pairs of each family. Aliases are in neither, because it is not known how the service counts
 /// them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct SourceCounts {
     /// IPv4 networks of all rules.
     pub ipv4: usize,
     /// IPv6 networks of all rules.
@@ -169,10 +169,10 @@ impl Firewall {
     }
 
     /// The number of sources that count against [`MAX_SOURCES_PER_FAMILY`].
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> SourceCounts {
         self.rules
             .values()
-            .fold(Counts::default(), |sum, sources| Counts {
+            .fold(SourceCounts::default(), |sum, sources| SourceCounts {
                 ipv4: sum.ipv4 + sources.ipv4().len(),
                 ipv6: sum.ipv6 + sources.ipv6().len(),
             })
@@ -215,7 +215,7 @@ mod tests {
         firewall.add(Key::ALL, &Sources::new());
         assert!(firewall.is_empty());
         firewall.add(Key::ALL, &Sources::anywhere());
-        assert_eq!(firewall.counts(), Counts { ipv4: 1, ipv6: 1 });
+        assert_eq!(firewall.counts(), SourceCounts { ipv4: 1, ipv6: 1 });
         firewall.set(Key::ALL, Sources::new());
         assert!(firewall.is_empty());
     }

@@ -9,7 +9,7 @@ use std::fmt::{self, Write as _};
 use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 
-use super::{Code, Counts, Firewall, Instance, InstanceId, Key, Protocol, Site, Sources};
+use super::{Code, Firewall, Instance, InstanceId, Key, Protocol, Site, SourceCounts, Sources};
 
 /// One entry of `portStates`, exactly as the service returned it. A missing list is an empty list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -180,11 +180,11 @@ impl LiveFirewall {
 
     /// The number of sources in uncertain and unknown entries. They count against the service's limit in addition to
     /// [`Firewall::counts`].
-    pub fn unread_counts(&self) -> Counts {
+    pub fn unread_counts(&self) -> SourceCounts {
         let uncertain = self.uncertain.iter().map(|uncertain| &uncertain.entry);
         uncertain
             .chain(&self.unknown)
-            .fold(Counts::default(), |sum, entry| Counts {
+            .fold(SourceCounts::default(), |sum, entry| SourceCounts {
                 ipv4: sum.ipv4 + entry.cidrs.len(),
                 ipv6: sum.ipv6 + entry.ipv6_cidrs.len(),
             })

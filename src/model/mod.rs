@@ -33,7 +33,9 @@ pub use desired::{
     Undeclared,
 };
 pub use fingerprint::{Fingerprint, FingerprintError};
-pub use firewall::{Counts, Firewall, MAX_PAIRS_PER_INSTANCE, MAX_SOURCES_PER_FAMILY, PortInfo};
+pub use firewall::{
+    Firewall, MAX_PAIRS_PER_INSTANCE, MAX_SOURCES_PER_FAMILY, PortInfo, SourceCounts,
+};
 pub use guard::Guard;
 pub use instance::{AddressType, Family, Instance, InstanceId, InstanceState, Site};
 pub use key::{Key, KeyError, Protocol};

@@ -12,7 +12,7 @@ use proptest::sample::{Index, select};
 use proptest::strategy::Strategy as _;
 use time::OffsetDateTime;
 
-use super::{Options, Plan, plan};
+use super::{Plan, PlanOptions, plan};
 use crate::model::arbitrary::{Universe, change, key, sources};
 use crate::model::{
     Absent, AddressType, Declaration, Desired, DesiredInstance, Firewall, Instance, InstanceId,
@@ -223,9 +223,9 @@ pub(crate) fn fleet(
 /// The plan for a random fleet.
 pub(crate) fn plans(universe: Universe) -> impl proptest::strategy::Strategy<Value = Plan> {
     (fleet(universe), any::<bool>()).prop_map(|((desired, live), strict_spelling)| {
-        let options = Options {
+        let options = PlanOptions {
             strict_spelling,
-            ..Options::default()
+            ..PlanOptions::default()
         };
         plan(&desired, &live, options)
     })

@@ -176,7 +176,7 @@ struct Header {
 /// A plan file as it is written.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct Document<'a> {
+pub(crate) struct PlanDocument<'a> {
     #[cfg_attr(test, schemars(extend("const" = FORMAT)))]
     format: &'static str,
     #[cfg_attr(test, schemars(extend("const" = VERSION)))]
@@ -188,8 +188,8 @@ pub(crate) struct Document<'a> {
     file: &'a PlanFile,
 }
 
-fn document(file: &PlanFile, digest: Option<Fingerprint>) -> Document<'_> {
-    Document {
+fn document(file: &PlanFile, digest: Option<Fingerprint>) -> PlanDocument<'_> {
+    PlanDocument {
         format: FORMAT,
         version: VERSION,
         digest,

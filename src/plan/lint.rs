@@ -15,7 +15,7 @@ use std::fmt;
 
 use super::{Call, Change, ChangeKind, InstancePlan, Plan, StillOpen, Verdict};
 use crate::exposure::{self, Diff, Doubtful, Effective, Reach};
-use crate::model::{Counts, Firewall, InstanceId, Key, MAX_SOURCES_PER_FAMILY, Mode};
+use crate::model::{Firewall, InstanceId, Key, MAX_SOURCES_PER_FAMILY, Mode, SourceCounts};
 
 pub use service::Uncertainty;
 
@@ -272,7 +272,7 @@ fn counts(plan: &InstancePlan, rules: &Firewall) -> [(usize, usize); 2] {
         rules.counts(),
     );
     let put = plan.calls.iter().any(Call::replaces);
-    let stay = if put { Counts::default() } else { unread };
+    let stay = if put { SourceCounts::default() } else { unread };
     [
         (certain.ipv4 + unread.ipv4, then.ipv4 + stay.ipv4),
         (certain.ipv6 + unread.ipv6, then.ipv6 + stay.ipv6),

@@ -23,6 +23,6 @@ pub use call::{
     Call, Cause, CauseKind, Change, ChangeKind, InstancePlan, Plan, StillOpen, Verdict,
 };
 pub use grants::{ended_lease_rules, instances_with_ended_leases, plan_ended_leases, plan_grants};
-pub use outcome::{Ending, Failure, ForeignWrite, InstanceResult, Outcome, Report, Status};
+pub use outcome::{Ending, Failure, ForeignWrite, InstanceResult, Outcome, OutcomeStatus, Report};
 pub use overrides::{GuardName, Override};
-pub use planner::{Options, plan, plan_instance};
+pub use planner::{PlanOptions, plan, plan_instance};

@@ -76,7 +76,7 @@ impl fmt::Display for ForeignWrite {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
-pub enum Status {
+pub enum OutcomeStatus {
     /// The calls were sent and the result was verified.
     Applied,
     /// The calls were sent, and the fallback Put was needed.
@@ -95,7 +95,7 @@ pub enum Status {
     Reverted,
 }
 
-impl Status {
+impl OutcomeStatus {
     /// Its name in documents.
     pub fn as_str(self) -> &'static str {
         self.into()
@@ -131,16 +131,16 @@ pub enum Outcome {
 
 impl Outcome {
     /// Its name in documents.
-    pub fn status(&self) -> Status {
+    pub fn status(&self) -> OutcomeStatus {
         match self {
-            Self::Applied { repaired: None } => Status::Applied,
-            Self::Applied { repaired: Some(_) } => Status::Repaired,
-            Self::AlreadyApplied => Status::AlreadyApplied,
-            Self::Stale(_) => Status::Stale,
-            Self::ForeignWriter(_) => Status::ForeignWriter,
-            Self::Failed(_) => Status::Failed,
-            Self::NotStarted(_) => Status::NotStarted,
-            Self::Reverted(_) => Status::Reverted,
+            Self::Applied { repaired: None } => OutcomeStatus::Applied,
+            Self::Applied { repaired: Some(_) } => OutcomeStatus::Repaired,
+            Self::AlreadyApplied => OutcomeStatus::AlreadyApplied,
+            Self::Stale(_) => OutcomeStatus::Stale,
+            Self::ForeignWriter(_) => OutcomeStatus::ForeignWriter,
+            Self::Failed(_) => OutcomeStatus::Failed,
+            Self::NotStarted(_) => OutcomeStatus::NotStarted,
+            Self::Reverted(_) => OutcomeStatus::Reverted,
         }
     }
 
@@ -191,7 +191,7 @@ pub struct InstanceResult {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Ending<'a> {
     /// The name of the outcome.
-    pub status: Status,
+    pub status: OutcomeStatus,
     /// The reason, if there is more to say than the status.
     pub reason: Option<Cow<'a, str>>,
     /// The service's error code, if it returned one.

@@ -27,7 +27,7 @@ use crate::model::{
 
 /// Settings of the command line.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Options {
+pub struct PlanOptions {
     /// Overrides the strategy of the configuration.
     pub strategy: Option<Strategy>,
     /// Whether live rules that mean what is desired must also have its keys and networks. Ignored in additive mode.
@@ -35,7 +35,7 @@ pub struct Options {
 }
 
 /// Plans all declared instances.
-pub fn plan(desired: &Desired, live: &Live, options: Options) -> Plan {
+pub fn plan(desired: &Desired, live: &Live, options: PlanOptions) -> Plan {
     let mut plan = Plan {
         sites_unreadable: live.sites_unreadable.clone().into_iter().collect(),
         undecided: desired.undecided.clone().into_iter().collect(),
@@ -76,7 +76,7 @@ pub fn plan_instance(
     instance: &Instance,
     desired: &DesiredInstance,
     live: &LiveFirewall,
-    options: Options,
+    options: PlanOptions,
 ) -> InstancePlan {
     let family = instance.address_type.client_family();
     let strategy = options.strategy.unwrap_or(desired.strategy);

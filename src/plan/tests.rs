@@ -185,7 +185,7 @@ fn planned(desired: &DesiredInstance, before: &Firewall) -> InstancePlan {
         &instance(),
         desired,
         &LiveFirewall::from(before),
-        Options::default(),
+        PlanOptions::default(),
     )
 }
 

@@ -15,10 +15,10 @@ use crate::model::Origin;
 use crate::plan::{Change, InstancePlan, Plan, Verdict};
 
 /// The groups with one kind of change.
-pub(super) struct Part {
+pub(super) struct AccessSection {
     pub(super) words: SectionWords,
     /// The widest first.
-    pub(super) groups: Vec<Group>,
+    pub(super) groups: Vec<AccessGroup>,
 }
 
 /// The headings of a part.
@@ -93,7 +93,7 @@ const DOUBT: SectionWords = SectionWords {
 };
 
 /// Instances with equal access.
-pub(super) struct Group {
+pub(super) struct AccessGroup {
     pub(super) members: Vec<ComparisonSubject>,
     /// The condition, or why nothing is written.
     pub(super) aside: Option<String>,
@@ -103,7 +103,7 @@ pub(super) struct Group {
     pub(super) causes: Vec<(String, Option<String>)>,
 }
 
-impl Part {
+impl AccessSection {
     /// The number of its subjects: `2 instances and 1 group`.
     pub(super) fn subjects(&self) -> String {
         subjects(self.groups.iter().flat_map(|group| &group.members))
@@ -122,7 +122,7 @@ pub(super) fn subjects<'a>(all: impl Iterator<Item = &'a ComparisonSubject>) -> 
 }
 
 /// The parts of a plan or of drift, the most important first; none is empty.
-pub(super) fn of_plan(plan: &Plan, view: PlanView<'_>) -> Vec<Part> {
+pub(super) fn of_plan(plan: &Plan, view: PlanView<'_>) -> Vec<AccessSection> {
     let gained = |instance: &InstancePlan| instance.exposure.gained.clone();
     let lost = |instance: &InstancePlan| instance.exposure.lost.clone();
     let in_doubt = |instance: &InstancePlan| {
@@ -136,15 +136,15 @@ pub(super) fn of_plan(plan: &Plan, view: PlanView<'_>) -> Vec<Part> {
         PlanView::Drift | PlanView::InventoryDrift(_) => (LACKS, ALLOWS_MORE),
     };
     sort_parts([
-        Part::from_plan(plan, gains, &gained),
-        Part::from_plan(plan, loses, &lost),
-        Part::from_plan(plan, DOUBT, &in_doubt),
+        AccessSection::from_plan(plan, gains, &gained),
+        AccessSection::from_plan(plan, loses, &lost),
+        AccessSection::from_plan(plan, DOUBT, &in_doubt),
     ])
 }
 
 /// The parts of a comparison, the most important first; none is empty.
-pub(super) fn of_comparison(comparison: &Comparison<'_>) -> Vec<Part> {
-    let part = |effect, words| Part {
+pub(super) fn of_comparison(comparison: &Comparison<'_>) -> Vec<AccessSection> {
+    let part = |effect, words| AccessSection {
         words,
         groups: group_compared(comparison, effect),
     };
@@ -155,8 +155,8 @@ pub(super) fn of_comparison(comparison: &Comparison<'_>) -> Vec<Part> {
     ])
 }
 
-fn sort_parts(parts: [Part; 3]) -> Vec<Part> {
-    let mut parts: Vec<Part> = parts.into();
+fn sort_parts(parts: [AccessSection; 3]) -> Vec<AccessSection> {
+    let mut parts: Vec<AccessSection> = parts.into();
     parts.retain(|part| !part.groups.is_empty());
     parts.sort_by_key(|part| part.words.weight);
     parts
@@ -171,7 +171,7 @@ impl SectionWords {
     }
 }
 
-impl Part {
+impl AccessSection {
     /// A part of a plan with the access that `access` returns for each instance.
     fn from_plan(
         plan: &Plan,
@@ -189,7 +189,7 @@ impl Part {
         }
         let mut alike: Vec<_> = alike.into_iter().collect();
         alike.sort_by_cached_key(|(_, instances)| Reverse(severity(&access(instances[0]))));
-        let group = |((lines, aside), instances): (_, Vec<&InstancePlan>)| Group {
+        let group = |((lines, aside), instances): (_, Vec<&InstancePlan>)| AccessGroup {
             causes: match words.cause_heading {
                 Some(_) => declared_causes(&instances),
                 None => Vec::new(),
@@ -235,8 +235,8 @@ fn declared_causes(instances: &[&InstancePlan]) -> Vec<(String, Option<String>)>
 }
 
 /// Groups the subjects of a comparison by equal clauses: everyone first, then by the first member.
-fn group_compared(comparison: &Comparison<'_>, effect: Effect) -> Vec<Group> {
-    let mut alike: BTreeMap<(Option<&str>, Vec<String>), Group> = BTreeMap::new();
+fn group_compared(comparison: &Comparison<'_>, effect: Effect) -> Vec<AccessGroup> {
+    let mut alike: BTreeMap<(Option<&str>, Vec<String>), AccessGroup> = BTreeMap::new();
     for compared in comparison
         .all
         .iter()
@@ -250,7 +250,7 @@ fn group_compared(comparison: &Comparison<'_>, effect: Effect) -> Vec<Group> {
         let condition = compared.condition.as_deref();
         let lines: Vec<String> = clauses.iter().map(line).collect();
         let group = alike.entry((condition, lines.clone()));
-        let group = group.or_insert_with(|| Group {
+        let group = group.or_insert_with(|| AccessGroup {
             members: Vec::new(),
             aside: condition.map(str::to_owned),
             lines,
@@ -264,7 +264,7 @@ fn group_compared(comparison: &Comparison<'_>, effect: Effect) -> Vec<Group> {
             }
         }
     }
-    let mut groups: Vec<Group> = alike.into_values().collect();
+    let mut groups: Vec<AccessGroup> = alike.into_values().collect();
     groups.sort_by_cached_key(|group| {
         let everyone = group.lines.iter().any(|line| is_everyone(line));
         (

@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 
 use super::finding::alerts::{Alert, alerts, config, fingerprint};
 use super::finding::{Level, findings};
-use super::json::Run;
+use super::json::RunReport;
 
 /// What stands for a code where a note is no finding.
 const ENVIRONMENT: &str = "environment";
 
 /// The list, indented, with a final newline. It has what environment variables did to the run, too. Paths become relative to
 /// `folder`, since GitLab knows files by their paths in the repository.
-pub(crate) fn document(run: &Run<'_>, notes: &[String], folder: &Path) -> String {
+pub(crate) fn document(run: &RunReport<'_>, notes: &[String], folder: &Path) -> String {
     let findings = findings(run);
     let alerts = alerts(&findings, run);
     let found = alerts.iter().map(|alert| issue(alert, folder));

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use super::access_names::{Names, port_name, source_name};
 use super::formats::{count, join_and, nonzero_counts, sanitize, truncate_list};
-use super::json::{Problem, Run};
+use super::json::{Problem, RunReport};
 use super::text::place;
 use crate::exposure::{
     self, Compared, ComparedDocument, ComparisonSubject, Direction, DocumentFirewall, Doubtful,
@@ -57,12 +57,12 @@ pub(crate) struct Comparison<'a> {
 
 impl Comparison<'_> {
     /// The same as a run without a plan, for what formats of runs can do with problems.
-    pub(super) fn run(&self) -> Run<'_> {
-        Run {
+    pub(super) fn run(&self) -> RunReport<'_> {
+        RunReport {
             verb: "diff",
             exit_code: self.exit_code,
             problems: self.problems.to_vec(),
-            ..Run::default()
+            ..RunReport::default()
         }
     }
 }

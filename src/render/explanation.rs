@@ -327,7 +327,7 @@ pub(super) fn cause_text(cause: &RuleRef, rule: &str) -> String {
 /// The answer as a document.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(super) struct Document<'a> {
+pub(super) struct ExplanationDocument<'a> {
     /// Who, as it was asked; null is everyone.
     from: Option<&'a str>,
     /// What, as it was asked; null is everything.
@@ -407,7 +407,7 @@ struct RuleCause<'a> {
 
 /// The answer for programs: one document with a final newline.
 pub(crate) fn json(answers: &Answers<'_>) -> String {
-    to_json(&Document {
+    to_json(&ExplanationDocument {
         from: answers.from,
         to: answers.to,
         instances: answers.all.iter().map(answer).collect(),

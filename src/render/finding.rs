@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::formats::{count, sanitize};
-use super::json::{Run, Severity};
+use super::json::{ProblemSeverity, RunReport};
 use crate::exposure::{self, Compared, ComparisonSubject};
 use crate::model::{Code, InstanceId, Key, Origin, Protocol};
 use crate::plan::{Change, GuardName, InstancePlan, Plan, Verdict};
@@ -31,14 +31,14 @@ pub(super) enum Level {
 
 /// A kind of finding.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Rule {
+pub(super) enum FindingKind {
     /// One that every run may meet.
     Code(Code),
     /// The policy of this name does not hold.
     Policy(String),
 }
 
-impl Rule {
+impl FindingKind {
     /// For programs: the code, and behind it the name of the policy, as in `PW-305/ssh-from-office`.
     pub(super) fn id(&self) -> Cow<'static, str> {
         match self {
@@ -80,7 +80,7 @@ pub(super) struct Location {
 /// One thing that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Finding {
-    pub rule: Rule,
+    pub rule: FindingKind,
     pub level: Level,
     /// A fragment with the name of the instance in it, where it is about one; safe to show.
     pub message: String,
@@ -99,7 +99,7 @@ pub(super) struct Finding {
 impl Finding {
     fn new(code: Code, level: Level, message: String) -> Self {
         Self {
-            rule: Rule::Code(code),
+            rule: FindingKind::Code(code),
             level,
             message,
             details: Vec::new(),
@@ -112,7 +112,7 @@ impl Finding {
 }
 
 /// Everything of a run that is wrong or odd, the worst first, else in the order of the run.
-pub(super) fn findings(run: &Run<'_>) -> Vec<Finding> {
+pub(super) fn findings(run: &RunReport<'_>) -> Vec<Finding> {
     let mut findings = findings_without_policies(run);
     findings.extend(policies::findings(run.violations));
     findings.sort_by_key(|finding| finding.level);
@@ -120,7 +120,7 @@ pub(super) fn findings(run: &Run<'_>) -> Vec<Finding> {
 }
 
 /// The same without the policies that do not hold.
-pub(super) fn findings_without_policies(run: &Run<'_>) -> Vec<Finding> {
+pub(super) fn findings_without_policies(run: &RunReport<'_>) -> Vec<Finding> {
     let empty = Plan::default();
     let plan = run.plan.unwrap_or(&empty);
     let refusals = run
@@ -133,7 +133,7 @@ pub(super) fn findings_without_policies(run: &Run<'_>) -> Vec<Finding> {
 }
 
 /// The same without what guards refuse.
-pub(super) fn findings_without_refusals(run: &Run<'_>) -> Vec<Finding> {
+pub(super) fn findings_without_refusals(run: &RunReport<'_>) -> Vec<Finding> {
     let mut findings = problem_findings(run);
     let empty = Plan::default();
     let plan = run.plan.unwrap_or(&empty);
@@ -264,14 +264,14 @@ pub(super) fn opened(compared: &Compared, ports: &str, sources: &str, origin: &O
 }
 
 /// The findings of the run itself and of the reader of the configuration.
-fn problem_findings(run: &Run<'_>) -> Vec<Finding> {
+fn problem_findings(run: &RunReport<'_>) -> Vec<Finding> {
     run.error
         .iter()
         .chain(run.problems.iter())
         .map(|problem| {
             let level = match problem.severity {
-                Severity::Error => Level::Error,
-                Severity::Warning => Level::Warning,
+                ProblemSeverity::Error => Level::Error,
+                ProblemSeverity::Warning => Level::Warning,
             };
             Finding {
                 hint: problem.hint.as_deref().map(sanitize),

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use super::difference::Comparison;
 use super::finding::{Finding, Level, drift, findings, opened, openings};
 use super::formats::sanitize;
-use super::json::Run;
+use super::json::RunReport;
 use super::metadata::PlanView;
 use crate::exposure::{self, Compared};
 use crate::plan::Verdict;
@@ -19,7 +19,7 @@ const TITLE: &str = "portward";
 
 /// One `::error …::`, `::warning …::` or `::notice …::` a line: what was found, then every line that opens something,
 /// or, of drift, what differs.
-pub(crate) fn annotations(run: &Run<'_>) -> String {
+pub(crate) fn annotations(run: &RunReport<'_>) -> String {
     let mut text = String::new();
     let access = match run.plan_view() {
         PlanView::Plan => openings,
@@ -33,7 +33,7 @@ pub(crate) fn annotations(run: &Run<'_>) -> String {
 }
 
 /// `NAME=VALUE` lines for `$GITHUB_OUTPUT`. Every value is a number or a boolean, so none can begin a line of its own.
-pub(crate) fn outputs(run: &Run<'_>) -> String {
+pub(crate) fn outputs(run: &RunReport<'_>) -> String {
     let instances = run.plan.map(|plan| plan.instances.as_slice());
     let instances = instances.unwrap_or_default();
     let count = |is: fn(&Verdict) -> bool| instances.iter().filter(|i| is(&i.verdict)).count();
@@ -154,12 +154,12 @@ mod tests {
 
     use super::*;
     use crate::model::Code;
-    use crate::render::finding::{Location, Rule};
+    use crate::render::finding::{FindingKind, Location};
     use crate::render::json::Problem;
 
     fn finding(message: &str, file: &str) -> Finding {
         Finding {
-            rule: Rule::Code(Code::Syntax),
+            rule: FindingKind::Code(Code::Syntax),
             level: Level::Error,
             message: sanitize(message),
             details: Vec::new(),
@@ -192,9 +192,9 @@ mod tests {
             file: Some("x.toml".to_owned()),
             ..Problem::error(Code::Unreadable, "cannot be read", None)
         };
-        let run = Run {
+        let run = RunReport {
             problems: vec![problem],
-            ..Run::default()
+            ..RunReport::default()
         };
         assert_eq!(
             annotations(&run),

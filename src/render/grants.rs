@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use super::formats::{format_minute, sanitize, to_json};
 use super::markdown::escape::code;
-use crate::lease::{Judged, State};
+use crate::lease::{Judged, LeaseState};
 use crate::model::{InstanceId, Site, Unreadable, instant, pairs};
 
 /// The grants that were found.
@@ -56,7 +56,7 @@ impl GrantList {
     }
 
     /// The number of grants in a state.
-    pub(crate) fn count(&self, state: State) -> usize {
+    pub(crate) fn count(&self, state: LeaseState) -> usize {
         let grants = self.grants.iter();
         grants.filter(|grant| grant.judged.state == state).count()
     }
@@ -162,7 +162,7 @@ pub(crate) fn markdown(grants: &GrantList) -> String {
 /// For monitoring.
 pub(crate) fn prometheus(grants: &GrantList) -> String {
     let mut text = "# HELP portward_grants Grants of access for a time, by state.\n# TYPE portward_grants gauge\n".to_owned();
-    for state in State::VARIANTS {
+    for state in LeaseState::VARIANTS {
         let _ = writeln!(
             text,
             "portward_grants{{state=\"{}\"}} {}",

@@ -23,9 +23,9 @@ use matrix::Instances;
 use maud::{DOCTYPE, Markup, PreEscaped, Render, html};
 use sha2::{Digest as _, Sha256};
 
-use super::access::{Part, Weight, of_plan};
+use super::access::{AccessSection, Weight, of_plan};
 use super::formats::sanitize;
-use super::json::{Run, Severity};
+use super::json::{ProblemSeverity, RunReport};
 use super::metadata::PlanView;
 use super::text;
 use crate::exposure::{ComparisonSubject, Diff};
@@ -38,7 +38,11 @@ const STYLE: &str = include_str!("html/page.css");
 pub(crate) type ServiceName<'a> = &'a dyn Fn(Key) -> Option<&'static str>;
 
 /// The page of a run, with what environment variables did to it.
-pub(crate) fn page(run: &Run<'_>, service: ServiceName<'_>, environment: &[String]) -> String {
+pub(crate) fn page(
+    run: &RunReport<'_>,
+    service: ServiceName<'_>,
+    environment: &[String],
+) -> String {
     let labels = DiffLabels::of(run.plan_view());
     let parts = run
         .plan
@@ -68,11 +72,11 @@ pub(crate) fn page(run: &Run<'_>, service: ServiceName<'_>, environment: &[Strin
 
 /// The content of a page.
 struct Page<'a> {
-    run: &'a Run<'a>,
+    run: &'a RunReport<'a>,
     headline: String,
     origin: Vec<Fact>,
     /// The gained and the lost access.
-    parts: Vec<Part>,
+    parts: Vec<AccessSection>,
     instances: Instances,
     /// The sections below the instances.
     rest: &'a dyn Fn() -> Markup,
@@ -127,14 +131,19 @@ impl Page<'_> {
     }
 }
 
-fn headline(run: &Run<'_>) -> String {
+fn headline(run: &RunReport<'_>) -> String {
     if run.error.is_some() {
         return "Could not do the job".to_owned();
     }
     match (run.plan, run.report) {
         (Some(plan), Some(report)) => text::outcome(report, plan),
         (Some(plan), None) => text::summary(plan, run.plan_view()),
-        (None, _) if run.problems.iter().any(|p| p.severity == Severity::Error) => {
+        (None, _)
+            if run
+                .problems
+                .iter()
+                .any(|p| p.severity == ProblemSeverity::Error) =>
+        {
             "The configuration is not valid".to_owned()
         }
         (None, _) if !run.violations.is_empty() => {

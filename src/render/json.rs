@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[cfg(test)]
 pub(super) use access::ComparisonDoc;
 pub(crate) use access::comparison;
-pub(super) use document::{Document, Reported, ShardEnd, Summary};
+pub(super) use document::{ReportDocument, Reported, ShardEnd, Summary};
 
 use super::cost::Cost;
 use super::formats::to_json;
@@ -28,7 +28,7 @@ pub(crate) const VERSION: u32 = 1;
 
 /// Everything a run has to say.
 #[derive(Clone, Debug, Default)]
-pub struct Run<'a> {
+pub struct RunReport<'a> {
     /// The verb, such as `plan`.
     pub verb: &'a str,
     /// The configuration, as it was named; empty where the verb has none.
@@ -53,7 +53,7 @@ pub struct Run<'a> {
     pub metadata: Option<&'a Metadata>,
 }
 
-impl Run<'_> {
+impl RunReport<'_> {
     /// The way in which its plan is presented.
     pub(super) fn plan_view(&self) -> PlanView<'_> {
         match self
@@ -71,7 +71,7 @@ impl Run<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-pub enum Severity {
+pub enum ProblemSeverity {
     /// The run could not do what it was asked.
     Error,
     /// Something to look at.
@@ -84,7 +84,7 @@ pub enum Severity {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Problem {
     /// Error or warning.
-    pub severity: Severity,
+    pub severity: ProblemSeverity,
     /// The code, such as `PW-101`.
     #[cfg_attr(test, schemars(with = "String"))]
     pub code: Code,
@@ -108,7 +108,7 @@ impl Problem {
     /// A warning that no file is to blame for.
     pub(crate) fn warning(code: Code, message: impl Into<String>) -> Self {
         Self {
-            severity: Severity::Warning,
+            severity: ProblemSeverity::Warning,
             ..Self::error(code, message, None)
         }
     }
@@ -116,7 +116,7 @@ impl Problem {
     /// An error that no file is to blame for.
     pub(crate) fn error(code: Code, message: impl Into<String>, hint: Option<String>) -> Self {
         Self {
-            severity: Severity::Error,
+            severity: ProblemSeverity::Error,
             code,
             message: message.into(),
             file: None,
@@ -130,11 +130,11 @@ impl Problem {
 }
 
 /// The document, indented, with a final newline.
-pub fn document(run: &Run<'_>) -> String {
-    text(&Document::of(run))
+pub fn document(run: &RunReport<'_>) -> String {
+    text(&ReportDocument::of(run))
 }
 
 /// A report as text.
-pub(super) fn text(document: &Document<'_>) -> String {
+pub(super) fn text(document: &ReportDocument<'_>) -> String {
     to_json(document)
 }

@@ -26,7 +26,7 @@ use super::finding::policies::{
 };
 use super::finding::{Finding, Level, findings_without_policies};
 use super::formats::count;
-use super::json::{Run, Severity};
+use super::json::{ProblemSeverity, RunReport};
 use super::metadata::PlanView;
 use super::text;
 use super::wrap::{DEFAULT_WIDTH, wrap};
@@ -52,7 +52,7 @@ enum Detail {
 }
 
 /// The comment. By its first line, a bot recognises its own comment.
-pub(crate) fn comment(run: &Run<'_>) -> String {
+pub(crate) fn comment(run: &RunReport<'_>) -> String {
     let details = [
         Detail::All,
         Detail::NoText,
@@ -79,7 +79,7 @@ fn first_that_fits(details: &[Detail], render: impl Fn(Detail) -> String) -> Str
     text
 }
 
-fn render(run: &Run<'_>, detail: Detail) -> String {
+fn render(run: &RunReport<'_>, detail: Detail) -> String {
     let mut out = format!(
         "<!-- portward:{} -->\n### portward {}: {}\n\n",
         run.verb,
@@ -109,14 +109,14 @@ fn render(run: &Run<'_>, detail: Detail) -> String {
 }
 
 /// The run in a few words.
-fn headline(run: &Run<'_>) -> String {
+fn headline(run: &RunReport<'_>) -> String {
     if run.error.is_some() {
         return "could not do the job".to_owned();
     }
     let errors = run
         .problems
         .iter()
-        .filter(|p| p.severity == Severity::Error)
+        .filter(|p| p.severity == ProblemSeverity::Error)
         .count();
     if errors > 0 {
         return format!("the configuration is not valid, {}", count(errors, "error"));
@@ -225,7 +225,7 @@ fn sign(level: Level) -> &'static str {
 }
 
 /// Writes the errors, then broken policies, then warnings.
-fn write_findings(out: &mut String, run: &Run<'_>, detail: Detail) {
+fn write_findings(out: &mut String, run: &RunReport<'_>, detail: Detail) {
     let before = out.len();
     let (errors, others): (Vec<Finding>, Vec<Finding>) = findings_without_policies(run)
         .into_iter()
@@ -301,7 +301,7 @@ fn write_policy(out: &mut String, broken: &BrokenPolicy<'_>, detail: Detail) {
 }
 
 /// Writes the results of an executed plan.
-fn write_outcome(out: &mut String, run: &Run<'_>, detail: Detail) {
+fn write_outcome(out: &mut String, run: &RunReport<'_>, detail: Detail) {
     let (Some(report), Some(plan)) = (run.report, run.plan) else {
         return;
     };

@@ -10,10 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::json::{self, Document, FORMAT, Problem, ShardEnd, Summary, VERSION};
-use super::prometheus::Counts;
+use super::json::{self, FORMAT, Problem, ReportDocument, ShardEnd, Summary, VERSION};
+use super::prometheus::InstanceCounts;
 use crate::model::{Calls, Code, InstanceId, Shard, sanitize_line};
-use crate::plan::Status;
+use crate::plan::OutcomeStatus;
 use crate::policy::{Refusal, Subject, Violation};
 pub(crate) use show::{brief, markdown, text};
 
@@ -30,7 +30,7 @@ pub(crate) struct ShardReport {
     /// Its name, such as that of its file.
     name: String,
     shard: Shard,
-    document: Document<'static>,
+    document: ReportDocument<'static>,
 }
 
 impl ShardReport {
@@ -80,7 +80,7 @@ pub(crate) fn read(name: &str, text: &str) -> Result<ShardReport, MergeError> {
     if head.version != u64::from(VERSION) {
         return Err(MergeError::Version(name.to_owned(), head.version));
     }
-    let document: Document<'static> =
+    let document: ReportDocument<'static> =
         serde_json::from_str(text).map_err(|error| no_report(error.to_string()))?;
     let listed = Summary::of(&document, true).numbers();
     let mut numbers = listed.into_iter().zip(document.summary.numbers());
@@ -167,8 +167,8 @@ impl ShardEnding {
             };
         };
         let outcomes = || document.instances.iter().flat_map(|i| &i.outcome);
-        let wrote =
-            outcomes().any(|outcome| outcome.writes > 0 && outcome.status != Status::Reverted);
+        let wrote = outcomes()
+            .any(|outcome| outcome.writes > 0 && outcome.status != OutcomeStatus::Reverted);
         let tried = outcomes().next().is_some();
         let refused = document.summary.refused > 0;
         Self {
@@ -222,7 +222,7 @@ fn check_no_instance_twice(parts: &[ShardReport]) -> Result<(), MergeError> {
 
 /// The reports of all shards as one.
 #[derive(Debug)]
-pub(crate) struct Merged(Document<'static>);
+pub(crate) struct Merged(ReportDocument<'static>);
 
 /// The document, indented, with a final newline.
 pub(crate) fn json(merged: &Merged) -> String {
@@ -237,10 +237,10 @@ impl Merged {
         endings: &[ShardEnding],
         parts: Vec<ShardReport>,
     ) -> Self {
-        let mut merged = Self(Document {
+        let mut merged = Self(ReportDocument {
             verb,
             exit_code,
-            ..Document::empty()
+            ..ReportDocument::empty()
         });
         for ending in endings {
             merged.0.shards.push(ShardEnd {
@@ -360,9 +360,9 @@ impl Merged {
     }
 
     /// The number of each kind; `None` if a shard had no answer.
-    pub(crate) fn counts(&self) -> Option<Counts> {
+    pub(crate) fn counts(&self) -> Option<InstanceCounts> {
         let all = &self.0;
-        all.error.is_none().then(|| Counts::of(all))
+        all.error.is_none().then(|| InstanceCounts::of(all))
     }
 
     /// The calls of all shards.

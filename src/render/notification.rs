@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::formats::{count, sanitize};
-use super::json::Run;
-use super::prometheus::Counts;
+use super::json::RunReport;
+use super::prometheus::InstanceCounts;
 use super::text;
 
 /// The most instances that are named: a chat message is not a report.
@@ -17,7 +17,7 @@ const NAMED: usize = 10;
 
 /// The notification.
 #[derive(Clone, Debug)]
-pub(crate) struct Message {
+pub(crate) struct Notification {
     /// The JSON object.
     pub body: String,
     /// Whether something differs, failed or was changed.
@@ -38,7 +38,7 @@ struct Body<'a> {
 #[derive(Serialize)]
 struct Summary {
     #[serde(flatten)]
-    counts: Counts,
+    counts: InstanceCounts,
     writes: usize,
 }
 
@@ -46,7 +46,7 @@ struct Summary {
 ///
 /// # Panics
 /// Never: the shape has no map with keys that are not strings.
-pub(crate) fn message(run: &Run<'_>, exit_code: u8) -> Message {
+pub(crate) fn message(run: &RunReport<'_>, exit_code: u8) -> Notification {
     let writes = run.report.map_or(0, |report| {
         report.results.iter().map(|result| result.writes).sum()
     });
@@ -63,17 +63,17 @@ pub(crate) fn message(run: &Run<'_>, exit_code: u8) -> Message {
         verb: run.verb,
         exit_code,
         shard,
-        summary: Counts::of_run(run).map(|counts| Summary { counts, writes }),
+        summary: InstanceCounts::of_run(run).map(|counts| Summary { counts, writes }),
         differing: differing.into_iter().take(NAMED).collect(),
     };
-    Message {
+    Notification {
         body: serde_json::to_string(&body).expect("strings and numbers are always JSON"),
         is_noteworthy: exit_code != 0 || writes > 0,
     }
 }
 
 fn message_text(
-    run: &Run<'_>,
+    run: &RunReport<'_>,
     exit_code: u8,
     shard: Option<&str>,
     differing: &[String],
@@ -127,14 +127,14 @@ mod tests {
 
     #[test]
     fn text_from_outside_is_not_a_mention_or_link() {
-        let run = Run {
+        let run = RunReport {
             verb: "drift",
             error: Some(Problem::error(
                 crate::model::Code::Failed,
                 "<!channel> @all [x](https://example.com) & <https://example.com|y>",
                 None,
             )),
-            ..Run::default()
+            ..RunReport::default()
         };
         let message = message(&run, 1);
         let body: serde_json::Value = serde_json::from_str(&message.body).expect("JSON");

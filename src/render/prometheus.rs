@@ -10,7 +10,7 @@ use std::fmt::{Display, Write as _};
 use serde::{Serialize, Serializer};
 
 use super::formats::sanitize;
-use super::json::{Document, Reported, Run};
+use super::json::{ReportDocument, Reported, RunReport};
 use crate::model::{Calls, PolicySeverity, Shard};
 use crate::policy::Violation;
 
@@ -26,7 +26,7 @@ pub(crate) struct Metrics<'a> {
     /// The part of the fleet.
     pub shard: Option<Shard>,
     /// `None` where the run ended before it had an answer.
-    pub counts: Option<Counts>,
+    pub counts: Option<InstanceCounts>,
     /// The calls that were made.
     pub calls: &'a [Calls],
     /// How long it took; `None` where that is not known.
@@ -42,7 +42,7 @@ pub(crate) struct Metrics<'a> {
 /// How many of each there are when the run ends.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Counts {
+pub(crate) struct InstanceCounts {
     /// Instances that mean what is declared.
     pub in_sync: usize,
     /// Instances that do not.
@@ -97,14 +97,14 @@ impl Violations {
     }
 }
 
-impl Counts {
+impl InstanceCounts {
     /// Those of a run that has a plan.
-    pub(crate) fn of_run(run: &Run<'_>) -> Option<Self> {
-        run.plan.map(|_| Self::of(&Document::of(run)))
+    pub(crate) fn of_run(run: &RunReport<'_>) -> Option<Self> {
+        run.plan.map(|_| Self::of(&ReportDocument::of(run)))
     }
 
     /// Those of a report. What was applied is in sync.
-    pub(super) fn of(report: &Document<'_>) -> Self {
+    pub(super) fn of(report: &ReportDocument<'_>) -> Self {
         let is_done = |instance: &Reported<'_>| {
             let outcome = instance.outcome.as_ref();
             !instance.differs()
@@ -142,7 +142,7 @@ pub(crate) fn text(metrics: &Metrics<'_>) -> String {
     let mut labels = vec![("verb", metrics.verb.to_owned())];
     labels.extend(metrics.config.map(|config| ("config", config.to_owned())));
     labels.extend(metrics.shard.map(|shard| ("shard", shard.to_string())));
-    let mut page = Page {
+    let mut page = Exposition {
         labels,
         text: String::new(),
     };
@@ -196,14 +196,14 @@ pub(crate) fn text(metrics: &Metrics<'_>) -> String {
 }
 
 /// The text as it grows.
-struct Page {
+struct Exposition {
     /// Labels of every sample.
     labels: Vec<(&'static str, String)>,
     text: String,
 }
 
-impl Page {
-    fn counts(&mut self, counts: &Counts) {
+impl Exposition {
+    fn counts(&mut self, counts: &InstanceCounts) {
         for (name, help, number) in [
             (
                 "instances_in_sync",
@@ -340,7 +340,7 @@ mod tests {
             let severity = |deny| if deny { PolicySeverity::Deny } else { PolicySeverity::Warn };
             let violations: Vec<Violation> =
                 list.iter().map(|(policy, deny)| violation(policy, severity(*deny))).collect();
-            let counts = Counts { violations: Violations::of(&violations), ..Counts::default() };
+            let counts = InstanceCounts { violations: Violations::of(&violations), ..InstanceCounts::default() };
             prop_assert_eq!(counts.violations.total(), list.len());
             let page = text(&Metrics { counts: Some(counts), ..metrics(2, None) });
             for (deny, name) in [(true, "deny"), (false, "warn")] {

@@ -8,17 +8,17 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::finding::alerts::{Alert, alerts};
-use super::finding::{Level, Location, Rule, findings};
-use super::json::Run;
+use super::finding::{FindingKind, Level, Location, findings};
+use super::json::RunReport;
 use crate::model::Code;
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 
 /// The log, indented, with a final newline.
-pub(crate) fn document(run: &Run<'_>) -> String {
+pub(crate) fn document(run: &RunReport<'_>) -> String {
     let findings = findings(run);
-    let rules: BTreeSet<&Rule> = findings.iter().map(|finding| &finding.rule).collect();
-    let rules: Vec<&Rule> = rules.into_iter().collect();
+    let rules: BTreeSet<&FindingKind> = findings.iter().map(|finding| &finding.rule).collect();
+    let rules: Vec<&FindingKind> = rules.into_iter().collect();
     let results: Vec<Value> = alerts(&findings, run)
         .iter()
         .map(|alert| result(alert, &rules))
@@ -64,7 +64,7 @@ fn help_uri(code: Code) -> String {
     )
 }
 
-fn result(alert: &Alert<'_>, rules: &[&Rule]) -> Value {
+fn result(alert: &Alert<'_>, rules: &[&FindingKind]) -> Value {
     let finding = alert.finding;
     let mut text = finding.message.clone();
     for line in finding.details.iter().chain(&finding.hint) {
@@ -143,11 +143,11 @@ fn uri(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::json::{Problem, Severity};
+    use crate::render::json::{Problem, ProblemSeverity};
 
     fn problem(message: &str, line: usize) -> Problem {
         Problem {
-            severity: Severity::Warning,
+            severity: ProblemSeverity::Warning,
             file: Some("a b/ü.toml".to_owned()),
             line: Some(line),
             column: Some(2),
@@ -156,10 +156,10 @@ mod tests {
     }
 
     fn results(problems: Vec<Problem>) -> Vec<Value> {
-        let run = Run {
+        let run = RunReport {
             verb: "check",
             problems,
-            ..Run::default()
+            ..RunReport::default()
         };
         let log: Value = serde_json::from_str(&document(&run)).expect("JSON");
         log["runs"][0]["results"]

@@ -1,6 +1,6 @@
 //! Several accounts as one fleet: roles, names that repeat, and an account that cannot be reached beside one that can.
 
-use portward::emulator::Options;
+use portward::emulator::EmulatorOptions;
 use portward::inventory::{Entry, Inventory};
 
 use crate::served_emulator::Server;
@@ -365,7 +365,7 @@ fn unlisted_account_is_unknown_in_an_inventory() {
 /// As in CI: no keys at all, a token in a file, and a role in each account.
 #[test]
 fn web_identity_assumes_the_role_of_every_account() {
-    let server = Server::with(two_accounts(), Options::default());
+    let server = Server::with(two_accounts(), EmulatorOptions::default());
     let role = "role = \"arn:aws:iam::111111111111:role/portward\"\n[accounts.test]";
     let stage = Stage::new(
         &CONFIG.replacen("[accounts.test]", role, 1),

@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::thread;
 
-use portward::emulator::{Options, Quirks};
+use portward::emulator::{EmulatorOptions, Quirks};
 use portward::inventory::Inventory;
 use serde_json::Value;
 
@@ -92,9 +92,9 @@ fn no_quirk_of_the_service_is_drift() {
 
 fn assert_in_sync(stage: &Stage, quirks: Quirks, wanted: Option<i32>) {
     let told = quirks.changed();
-    let options = Options {
+    let options = EmulatorOptions {
         quirks,
-        ..Options::default()
+        ..EmulatorOptions::default()
     };
     let drift = Server::with(in_sync(), options).run(stage, &["drift"]);
     assert_eq!(drift.code, wanted, "{told:?}: {}", drift.shown());
@@ -105,7 +105,7 @@ fn last_change_is_shown_for_differences() {
     let stage = Stage::new(CONFIG, &fleet(Vec::new()));
     let mut two = vec![instance("web-2", Vec::new()), instance("web-3", Vec::new())];
     two.extend(in_sync().entries().map(|(_, entry)| entry.clone()));
-    let server = Server::with(fleet(two), Options::default());
+    let server = Server::with(fleet(two), EmulatorOptions::default());
     // Puts web-2 right, and then somebody opens something on it again.
     let apply = server.run(&stage, &["apply", "--yes", "-t", "web-2"]);
     assert_eq!(apply.code, Some(0), "{}", apply.shown());

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 use portward::apply::receipt::{FOLDER, Receipt, ReceiptError};
-use portward::emulator::{Faults, Options, RequestFault, ScriptedEvent, Trigger, Write};
+use portward::emulator::{EmulatorOptions, Faults, RequestFault, ScriptedEvent, Trigger, Write};
 use portward::exposure::Effective;
 use portward::inventory::Inventory;
 use portward::model::{Family, InstanceId, LiveFirewall, PortState};
@@ -179,9 +179,9 @@ fn serve(script: Vec<Trigger>) -> Server {
         script,
         ..Faults::default()
     };
-    let options = Options {
+    let options = EmulatorOptions {
         faults,
-        ..Options::default()
+        ..EmulatorOptions::default()
     };
     Server::with(before(), options)
 }
@@ -238,7 +238,7 @@ fn nothing_but_what_is_planned(write: &Write, situation: &str) {
 
 /// A rollback of the run that died brings everything back to what it was.
 fn the_way_back_is_open(server: &Server, stage: &Stage, path: &std::path::Path, situation: &str) {
-    let copy = Server::with(server.emulator.inventory(), Options::default());
+    let copy = Server::with(server.emulator.inventory(), EmulatorOptions::default());
     let path = path.to_str().expect("UTF-8");
     for verb in [
         &["rollback", path, "--out", "back.json"][..],

@@ -7,7 +7,8 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
 use portward::emulator::{
-    Emulator, Faults, OperationProgress, Options, Quirks, RequestFault, ScriptedEvent, Trigger,
+    Emulator, EmulatorOptions, Faults, OperationProgress, Quirks, RequestFault, ScriptedEvent,
+    Trigger,
 };
 use portward::inventory::Inventory;
 use tokio::sync::oneshot;
@@ -36,9 +37,9 @@ impl Server {
     pub(crate) fn start(inventory: Inventory, quirks: Quirks) -> Self {
         Self::with(
             inventory,
-            Options {
+            EmulatorOptions {
                 quirks,
-                ..Options::default()
+                ..EmulatorOptions::default()
             },
         )
     }
@@ -50,17 +51,17 @@ impl Server {
         };
         Self::with(
             inventory,
-            Options {
+            EmulatorOptions {
                 quirks,
                 faults,
-                ..Options::default()
+                ..EmulatorOptions::default()
             },
         )
     }
 
     /// An emulator with these options, but with the secret of these tests.
-    pub(crate) fn with(inventory: Inventory, options: Options) -> Self {
-        let options = Options {
+    pub(crate) fn with(inventory: Inventory, options: EmulatorOptions) -> Self {
+        let options = EmulatorOptions {
             secret_key: SECRET.to_owned(),
             ..options
         };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::process::Stdio;
 
-use portward::emulator::{Faults, Options};
+use portward::emulator::{EmulatorOptions, Faults};
 use portward::inventory::{Entry, Inventory};
 use portward::model::{InstanceId, Shard};
 use serde_json::{Value, json};
@@ -485,12 +485,12 @@ fn eight_processes_share_one_rate_limit() {
     let config = CONFIG.split("expect").next().expect("a part");
     let config = format!("{config}rules = [{{ allow = \"ssh\", from = \"{OFFICE}\" }}]\n");
     let stage = Stage::new(&config, &fleet(Vec::new()));
-    let options = Options {
+    let options = EmulatorOptions {
         faults: Faults {
             throttle: true,
             ..Faults::default()
         },
-        ..Options::default()
+        ..EmulatorOptions::default()
     };
     let server = Server::with(fleet(web.collect()), options);
     let running: Vec<_> = (1..=8)

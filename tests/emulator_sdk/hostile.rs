@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_lightsail::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_lightsail::operation::put_instance_public_ports::PutInstancePublicPortsError;
-use portward::emulator::{Author, Faults, Options, RequestFault, ScriptedEvent, Trigger};
+use portward::emulator::{Author, EmulatorOptions, Faults, RequestFault, ScriptedEvent, Trigger};
 use portward::model::InstanceId;
 
 use super::{Served, code, emulator, read_rules, serve, tcp};
 
-fn on_cue(action: &'static str, nth: u64, trouble: RequestFault) -> Options {
+fn on_cue(action: &'static str, nth: u64, trouble: RequestFault) -> EmulatorOptions {
     let cue = Trigger {
         instance: InstanceId {
             account: None,
@@ -24,12 +24,12 @@ fn on_cue(action: &'static str, nth: u64, trouble: RequestFault) -> Options {
         nth,
         event: ScriptedEvent::RequestFault(trouble),
     };
-    Options {
+    EmulatorOptions {
         faults: Faults {
             script: vec![cue],
             ..Faults::default()
         },
-        ..Options::default()
+        ..EmulatorOptions::default()
     }
 }
 
@@ -85,12 +85,12 @@ async fn silent_connection_is_held_until_shutdown() {
 
 #[tokio::test]
 async fn connections_are_refused() {
-    let emulator = emulator(Options {
+    let emulator = emulator(EmulatorOptions {
         faults: Faults {
             refused: 1000,
             ..Faults::default()
         },
-        ..Options::default()
+        ..EmulatorOptions::default()
     });
     let served = serve(&emulator).await;
     let refused = put(&served).await.expect_err("no connection");
@@ -120,7 +120,7 @@ async fn late_reply_arrives() {
 #[tokio::test]
 async fn malformed_replies_reach_the_client() {
     let with = |quirks: &[&str]| {
-        let mut options = Options::default();
+        let mut options = EmulatorOptions::default();
         for quirk in quirks {
             options.quirks.set(quirk).expect("a quirk");
         }
@@ -169,12 +169,12 @@ async fn malformed_replies_reach_the_client() {
 
 #[tokio::test]
 async fn rate_limits_hold_over_http() {
-    let emulator = emulator(Options {
+    let emulator = emulator(EmulatorOptions {
         faults: Faults {
             throttle: true,
             ..Faults::default()
         },
-        ..Options::default()
+        ..EmulatorOptions::default()
     });
     let served = serve(&emulator).await;
     let mut refused = None;

@@ -18,7 +18,7 @@ use aws_sdk_lightsail::operation::RequestId;
 use aws_sdk_lightsail::operation::get_instance_port_states::GetInstancePortStatesOutput;
 use aws_sdk_lightsail::types::{NetworkProtocol, OperationStatus, PortInfo, Tag};
 use futures_util::future::{AbortHandle, abortable, pending};
-use portward::emulator::{Access, Emulator, OperationProgress, Options, Quirks};
+use portward::emulator::{Emulator, EmulatorOptions, FileAccess, OperationProgress, Quirks};
 use portward::inventory::Inventory;
 use tokio::net::TcpListener;
 
@@ -39,7 +39,7 @@ const FLEET: &str = r#"{
   }
 }"#;
 
-fn emulator(options: Options) -> Emulator {
+fn emulator(options: EmulatorOptions) -> Emulator {
     Emulator::new(Inventory::parse(FLEET).expect("an inventory"), options)
 }
 
@@ -111,7 +111,7 @@ async fn read_rules(client: &Client) -> GetInstancePortStatesOutput {
 
 #[tokio::test]
 async fn sdk_reads_and_writes_rules() {
-    let emulator = emulator(Options::default());
+    let emulator = emulator(EmulatorOptions::default());
     let served = serve(&emulator).await;
     let client = served.usual();
 
@@ -214,7 +214,7 @@ async fn sdk_reads_and_writes_rules() {
 
 #[tokio::test]
 async fn sdk_tags_instances() {
-    let emulator = emulator(Options::default());
+    let emulator = emulator(EmulatorOptions::default());
     let served = serve(&emulator).await;
     let client = served.usual();
     let tag = |key: &str, value: Option<&str>| {
@@ -260,7 +260,7 @@ async fn sdk_tags_instances() {
 
 #[tokio::test]
 async fn sdk_lists_instances() {
-    let served = serve(&emulator(Options::default())).await;
+    let served = serve(&emulator(EmulatorOptions::default())).await;
     let client = served.usual();
     let page = client.get_instances().send().await.expect("read");
     let names: Vec<_> = page
@@ -278,7 +278,7 @@ async fn sdk_lists_instances() {
 
 #[tokio::test]
 async fn errors_are_parsed_by_the_sdk() {
-    let served = serve(&emulator(Options::default())).await;
+    let served = serve(&emulator(EmulatorOptions::default())).await;
     let client = served.usual();
     let missing = client
         .get_instance_port_states()
@@ -347,10 +347,10 @@ async fn operation_is_finished_by_a_command() {
         operations: OperationProgress::Explicit,
         ..Quirks::default()
     };
-    let emulator = emulator(Options {
+    let emulator = emulator(EmulatorOptions {
         quirks,
         secret_key: "else".to_owned(),
-        ..Options::default()
+        ..EmulatorOptions::default()
     });
     let served = serve(&emulator).await;
     let client = served.client("eu-central-1", "test", "else", None);
@@ -379,8 +379,8 @@ async fn operation_is_finished_by_a_command() {
     served.stop().await;
 }
 
-fn in_file(path: &Path, access: Access) -> Emulator {
-    Emulator::open(path, access, Options::default()).expect("a free file")
+fn in_file(path: &Path, access: FileAccess) -> Emulator {
+    Emulator::open(path, access, EmulatorOptions::default()).expect("a free file")
 }
 
 #[tokio::test]
@@ -390,7 +390,7 @@ async fn file_is_saved_after_writes_only() {
     std::fs::write(&path, FLEET).expect("written");
     let on_disk = || std::fs::read_to_string(&path).expect("there");
 
-    let emulator = in_file(&path, Access::ReadOnly);
+    let emulator = in_file(&path, FileAccess::ReadOnly);
     let served = serve(&emulator).await;
     let client = served.usual();
     for _ in 0..5 {
@@ -411,7 +411,7 @@ async fn file_is_saved_after_writes_only() {
     drop(emulator);
     assert_eq!(on_disk(), FLEET);
 
-    let emulator = in_file(&path, Access::ReadWrite);
+    let emulator = in_file(&path, FileAccess::ReadWrite);
     let served = serve(&emulator).await;
     let client = served.usual();
     client.get_instances().send().await.expect("read");
@@ -441,7 +441,7 @@ async fn file_is_saved_after_writes_only() {
     assert_eq!(states.get("new-1").map(String::as_str), Some("running"));
     served.stop().await;
     drop(emulator);
-    in_file(&path, Access::ReadOnly);
+    in_file(&path, FileAccess::ReadOnly);
 }
 
 #[tokio::test]
@@ -451,7 +451,7 @@ async fn operations_survive_a_restart() {
     std::fs::write(&path, FLEET).expect("written");
     let mut begun = Vec::new();
     for port in [80, 443] {
-        let emulator = in_file(&path, Access::ReadWrite);
+        let emulator = in_file(&path, FileAccess::ReadWrite);
         let served = serve(&emulator).await;
         let client = served.usual();
         let opened = client
@@ -461,7 +461,7 @@ async fn operations_survive_a_restart() {
         begun.push(opened.send().await.expect("accepted").operation);
         served.stop().await;
     }
-    for access in [Access::ReadWrite, Access::ReadOnly] {
+    for access in [FileAccess::ReadWrite, FileAccess::ReadOnly] {
         let emulator = in_file(&path, access);
         let served = serve(&emulator).await;
         let client = served.usual();
@@ -481,7 +481,7 @@ async fn operations_survive_a_restart() {
 
 #[tokio::test]
 async fn slow_client_does_not_block_another() {
-    let served = serve(&emulator(Options::default())).await;
+    let served = serve(&emulator(EmulatorOptions::default())).await;
     let address = served.url.trim_start_matches("http://").to_owned();
     // One says nothing, one stops in the middle of a body, one talks nonsense, one sends too much.
     let talk = move || {

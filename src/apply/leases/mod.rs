@@ -118,7 +118,7 @@ impl<R: Reader, W: Writer, E> LeaseEngine<'_, R, W, E> {
     ) -> Result<Granted<E>, NotGranted<E>> {
         let untagged = |why| NotGranted {
             why,
-            tag: Tag::Removed,
+            tag: TagOutcome::Removed,
         };
         if self.tools.stop.is_set() {
             return Err(untagged(Obstacle::Interrupted));
@@ -133,7 +133,7 @@ impl<R: Reader, W: Writer, E> LeaseEngine<'_, R, W, E> {
             Ok(settled) => settled,
             Err(SettleError { wrote, why }) => {
                 let tag = if wrote {
-                    Tag::Kept
+                    TagOutcome::Kept
                 } else {
                     self.withdraw(lease).await
                 };
@@ -163,7 +163,7 @@ impl<R: Reader, W: Writer, E> LeaseEngine<'_, R, W, E> {
     }
 
     /// Ends a lease that could not be granted. An `apply` that saw its tag may have opened it by then.
-    async fn withdraw(mut self, lease: &Lease) -> Tag {
+    async fn withdraw(mut self, lease: &Lease) -> TagOutcome {
         self.tools.stop = &NEVER;
         let (id, tools) = (self.id, Tools { ..self.tools });
         let tags = [lease.id.tag_key()].into();
@@ -173,9 +173,9 @@ impl<R: Reader, W: Writer, E> LeaseEngine<'_, R, W, E> {
                 wrote: false,
                 why: Obstacle::Observed,
             }) => tools.remove_tags(id, &tags).await.err(),
-            Err(_) => return Tag::Kept,
+            Err(_) => return TagOutcome::Kept,
         };
-        left.map_or(Tag::Removed, Tag::Left)
+        left.map_or(TagOutcome::Removed, TagOutcome::Left)
     }
 
     /// Ends leases: closes what they opened, proves the result, and removes these tags.
@@ -225,12 +225,12 @@ pub struct NotGranted<E> {
     /// The cause.
     pub why: Obstacle<E>,
     /// The state of its tag.
-    pub tag: Tag,
+    pub tag: TagOutcome,
 }
 
 /// The state of the tag of a lease that was not opened.
 #[derive(Debug)]
-pub enum Tag {
+pub enum TagOutcome {
     /// Removed, and nothing is open.
     Removed,
     /// Nothing is open, but the tag could not be removed.

@@ -22,8 +22,8 @@ mod rollback;
 mod tests;
 
 pub use file::{ReceiptFile, Unconfirmed, is_running, unconfirmed, unfinished_runs};
-pub use read::{Receipt, ReceiptError, Write};
-pub use record::{Header, Scope};
+pub use read::{Receipt, ReceiptError, ReceiptWrite};
+pub use record::{Header, RunScope};
 pub use rollback::Rollback;
 
 use crate::model::{Firewall, LiveFirewall, PortState};

@@ -19,7 +19,7 @@ pub struct Receipt {
     /// The facts about the run.
     pub header: Header,
     /// Every write that was about to be sent, in order.
-    pub writes: Vec<Write>,
+    pub writes: Vec<ReceiptWrite>,
     /// The number of the last line if it is torn, because the run or the machine died while writing it.
     pub torn: Option<usize>,
     done: BTreeSet<InstanceId>,
@@ -29,7 +29,7 @@ pub struct Receipt {
 
 /// A write that was about to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Write {
+pub struct ReceiptWrite {
     /// The line of the receipt, from 1.
     pub line: usize,
     /// The instance.
@@ -45,7 +45,7 @@ pub struct Write {
     answered: Option<WriteStatus>,
 }
 
-impl Write {
+impl ReceiptWrite {
     /// Whether it is known that the service accepted or did not accept the call. Otherwise only the live rules can tell.
     pub fn is_answered(&self) -> bool {
         matches!(
@@ -192,14 +192,15 @@ impl Receipt {
     }
 
     /// The writes that may or may not have been carried out, on instances without a result.
-    pub fn unfinished(&self) -> Vec<&Write> {
-        let open = |write: &&Write| !write.is_answered() && !self.done.contains(&write.id);
+    pub fn unfinished(&self) -> Vec<&ReceiptWrite> {
+        let open = |write: &&ReceiptWrite| !write.is_answered() && !self.done.contains(&write.id);
         self.writes.iter().filter(open).collect()
     }
 
     /// The instances that may have been written to and have no result, in order.
     pub fn unproved(&self) -> BTreeSet<&InstanceId> {
-        let open = |write: &&Write| write.may_have_happened() && !self.done.contains(&write.id);
+        let open =
+            |write: &&ReceiptWrite| write.may_have_happened() && !self.done.contains(&write.id);
         self.writes
             .iter()
             .filter(open)
@@ -210,14 +211,14 @@ impl Receipt {
     /// Whether the run had to be confirmed, wrote, and died before it was confirmed or completely reverted.
     pub fn died_unconfirmed(&self) -> bool {
         self.header.confirm_within.is_some()
-            && self.writes.iter().any(Write::may_have_happened)
+            && self.writes.iter().any(ReceiptWrite::may_have_happened)
             && self.stage != Some(ConfirmationState::Confirmed)
             && !self.has_ended()
     }
 }
 
-fn write(intent: IntentRecord<'_>, line: usize) -> Write {
-    Write {
+fn write(intent: IntentRecord<'_>, line: usize) -> ReceiptWrite {
+    ReceiptWrite {
         line,
         id: intent.id.into_owned(),
         arn: intent.arn.into_owned(),

@@ -41,7 +41,7 @@ pub struct Header {
     /// The digest of the plan file that is applied, if there is one.
     pub plan_digest: Option<String>,
     /// The part of the fleet that the run is for.
-    pub scope: Scope,
+    pub scope: RunScope,
     /// The number of seconds within which the run has to be confirmed, if it has to be.
     pub confirm_within: Option<u64>,
     /// The grant that the run opens or closes, with its full reason, which a tag may truncate.
@@ -52,7 +52,7 @@ pub struct Header {
 /// The part of the fleet that a run is for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Scope {
+pub struct RunScope {
     /// The account, if it is known.
     pub account: Option<String>,
     /// The regions.
@@ -63,7 +63,7 @@ pub struct Scope {
 
 impl Header {
     /// The header of a run of this process.
-    pub fn new(started: OffsetDateTime, scope: Scope) -> Self {
+    pub fn new(started: OffsetDateTime, scope: RunScope) -> Self {
         Self {
             format: super::FORMAT.to_owned(),
             version: super::VERSION,

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Receipt, Write};
+use super::{Receipt, ReceiptWrite};
 use crate::apply::outcomes::arn_difference;
 use crate::apply::rules::{describe_difference, is_equivalent};
 use crate::model::{
@@ -77,7 +77,7 @@ impl Receipt {
 }
 
 impl InstanceWrites {
-    fn take(&mut self, write: &Write) {
+    fn take(&mut self, write: &ReceiptWrite) {
         self.steps.push(Step {
             before: write.before.firewall().clone(),
             after: write.after.firewall().clone(),

@@ -14,8 +14,8 @@ use super::super::tests::service::{
 use super::super::tests::{after, before, opening, patient, put};
 use super::super::{Confirmation, Stop, Tools, Validity, confirm, run};
 use super::{
-    Header, Receipt, ReceiptError, ReceiptFile, Rollback, Scope, is_running, record, unconfirmed,
-    unfinished_runs,
+    Header, Receipt, ReceiptError, ReceiptFile, Rollback, RunScope, is_running, record,
+    unconfirmed, unfinished_runs,
 };
 use crate::lightsail::{Error, ErrorKind};
 use crate::model::{Instance, InstanceId, Live, LiveFirewall, PortState, Site, Strategy};
@@ -27,7 +27,7 @@ fn header(confirm_within: Option<u64>) -> Header {
         confirm_within,
         ..Header::new(
             OffsetDateTime::UNIX_EPOCH,
-            Scope {
+            RunScope {
                 account: None,
                 regions: vec!["eu-central-1".into()],
                 targets: Vec::new(),

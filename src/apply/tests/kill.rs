@@ -7,7 +7,7 @@ use super::service::{
     Behaviour, FINE, Fault, LOST_AFTER, LOST_BEFORE, REJECTED, Service, THROTTLED, plan,
 };
 use super::{after, before, opening, patient, put, tools};
-use crate::apply::receipt::{Header, Receipt, ReceiptFile, Scope};
+use crate::apply::receipt::{Header, Receipt, ReceiptFile, RunScope};
 use crate::apply::{Confirmation, Stop, Tools, Validity, confirm, run};
 use crate::emulator::OperationProgress;
 use crate::model::LiveFirewall;
@@ -70,7 +70,7 @@ async fn killed_run_leaves_a_complete_receipt_and_the_next_run_succeeds() {
             let situation = format!("{faults:?}, dead after {steps} steps");
             let folder = tempfile::tempdir().expect("a folder");
             let (service, instances) = fleet(&faults);
-            let mut header = Header::new(time::OffsetDateTime::UNIX_EPOCH, Scope::default());
+            let mut header = Header::new(time::OffsetDateTime::UNIX_EPOCH, RunScope::default());
             header.confirm_within = Some(60);
             let file = ReceiptFile::create(folder.path(), &header).expect("a receipt");
             let alive = lives(&service, &plan(instances.clone()), &file, steps).await;

@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 use super::decode;
 use crate::apply::{Clock, Pause};
 use crate::emulator::{
-    CloseEffect, InProcess, InstanceChange, OpenEffect, OperationProgress, Options,
+    CloseEffect, EmulatorOptions, InProcess, InstanceChange, OpenEffect, OperationProgress,
     PortStatesResponse, Quirks, ReadConsistency, RequestFault, ScriptedEvent,
 };
 use crate::exposure;
@@ -84,7 +84,7 @@ pub(in crate::apply) enum Moment {
 }
 
 impl Behaviour {
-    fn options(&self) -> Options {
+    fn options(&self) -> EmulatorOptions {
         let quirks = Quirks {
             open: if self.open_replaces {
                 OpenEffect::Replace
@@ -106,9 +106,9 @@ impl Behaviour {
             },
             ..Quirks::default()
         };
-        Options {
+        EmulatorOptions {
             quirks,
-            ..Options::default()
+            ..EmulatorOptions::default()
         }
     }
 }

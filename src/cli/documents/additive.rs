@@ -18,7 +18,7 @@ pub(in crate::cli) fn additive_firewall(
     wanted: &DesiredInstance,
     live: &LiveFirewall,
 ) -> DocumentFirewall {
-    let plan = plan::plan_instance(instance, wanted, live, plan::Options::default());
+    let plan = plan::plan_instance(instance, wanted, live, plan::PlanOptions::default());
     let family = plan.family();
     let mut firewall = resulting_firewall(&plan);
     // The lines of the configuration say more than the keys that they lead to.

@@ -8,11 +8,12 @@ use time::OffsetDateTime;
 
 use super::additive::{additive_firewall, resulting_firewall};
 use super::known_instances::{self, KnownInstances};
-use super::statements::{Declared, InstanceRules, InstanceRulesResult, Statements};
+use super::statements::{InstanceRules, InstanceRulesResult, Statements, TableMatch};
 use super::{Content, DocumentState, OpenedDocument};
 use crate::cli::error::RunError;
 use crate::config::{
-    Config, Listing, PartialInstanceId, Scope, Severity, service_keys, service_names, service_of,
+    Config, Listing, PartialInstanceId, Severity, TableScope, service_keys, service_names,
+    service_of,
 };
 use crate::exposure::DocumentFirewall;
 use crate::inventory::Inventory;
@@ -196,10 +197,10 @@ fn from_config(
         .collect();
     let assumed = config.resolve(&own, &BTreeSet::new(), context.as_of)?;
     for place in unknown {
-        let mut rules = statements.rules_for(&Scope::from(place.clone()));
+        let mut rules = statements.rules_for(&TableScope::from(place.clone()));
         let wanted = assumed.instances.get(&instance_id(place)).cloned();
         rules.desired = wanted.map(|wanted| (assumed_instance(place), wanted));
-        if rules.declared == Declared::No {
+        if rules.declared == TableMatch::No {
             continue;
         }
         if is_known {

@@ -18,7 +18,7 @@ pub(super) use document::{
 };
 pub(super) use known_instances::KnownInstances;
 pub(super) use statements::{
-    Declared, GroupRules, InstanceRules, InstanceRulesResult, Retained, Statements,
+    GroupRules, InstanceRules, InstanceRulesResult, Retained, Statements, TableMatch,
 };
 
 use super::error::{CommandError, RunError};

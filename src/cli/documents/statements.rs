@@ -11,7 +11,7 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use super::additive::additive_firewall;
-use crate::config::{Config, Scope, Statement};
+use crate::config::{Config, Statement, TableScope};
 use crate::exposure::{DocumentFirewall, Effective};
 use crate::model::{
     Absent, DesiredInstance, Family, Firewall, Instance, LiveFirewall, Mode, Rule, Sources,
@@ -32,14 +32,14 @@ pub(in crate::cli) struct InstanceRules {
     /// The access that is certainly closed, if live rules stay.
     pub(in crate::cli) absent: Effective,
     /// Whether a table matches it.
-    pub(in crate::cli) declared: Declared,
+    pub(in crate::cli) declared: TableMatch,
     /// The desired state of one unknown instance.
     pub(in crate::cli) desired: Option<(Instance, Arc<DesiredInstance>)>,
 }
 
 /// Whether a table of a configuration matches an instance. An instance without a table is not changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::cli) enum Declared {
+pub(in crate::cli) enum TableMatch {
     /// One matches, or the document is not a configuration.
     #[default]
     Yes,
@@ -52,7 +52,7 @@ pub(in crate::cli) enum Declared {
 #[derive(Clone, Debug)]
 pub(in crate::cli) struct GroupRules {
     /// Its instances.
-    pub(in crate::cli) scope: Scope,
+    pub(in crate::cli) scope: TableScope,
     /// The same for every group with an equal selector.
     pub(in crate::cli) spelling: String,
     /// The access that it allows.
@@ -104,7 +104,7 @@ impl InstanceRules {
         Self {
             retained: Retained::AllBut(Effective::default()),
             retained_without_groups: Retained::AllBut(Effective::default()),
-            declared: Declared::No,
+            declared: TableMatch::No,
             ..Self::default()
         }
     }
@@ -115,7 +115,7 @@ impl InstanceRules {
         group: Option<&str>,
         others: &BTreeSet<String>,
     ) -> Retained {
-        if self.declared == Declared::Yes {
+        if self.declared == TableMatch::Yes {
             return self.retained.clone();
         }
         let open: Vec<&GroupRules> = self
@@ -181,7 +181,7 @@ impl Statements {
     }
 
     /// The selectors of its groups, by their spelling.
-    pub(in crate::cli) fn selectors(&self) -> BTreeMap<&str, &Scope> {
+    pub(in crate::cli) fn selectors(&self) -> BTreeMap<&str, &TableScope> {
         let groups = self.groups.iter();
         groups
             .map(|(spelling, all)| (spelling.as_str(), &all[0].scope))
@@ -217,7 +217,7 @@ impl Statements {
     }
 
     /// The rules for the instances of a scope. For a selector, these are the rules of instances without a table of their own.
-    pub(in crate::cli) fn rules_for(&self, scope: &Scope) -> InstanceRules {
+    pub(in crate::cli) fn rules_for(&self, scope: &TableScope) -> InstanceRules {
         let id = scope.id.as_ref();
         let tables = id.and_then(|place| self.tables.get(&place.name));
         let all = self.groups.values().chain(tables).flatten();
@@ -240,9 +240,9 @@ impl Statements {
             firewall,
             desired: None,
             declared: match (certain.is_empty(), possible.is_empty()) {
-                (false, _) => Declared::Yes,
-                (true, false) => Declared::Perhaps,
-                (true, true) => Declared::No,
+                (false, _) => TableMatch::Yes,
+                (true, false) => TableMatch::Perhaps,
+                (true, true) => TableMatch::No,
             },
         }
     }

@@ -20,7 +20,7 @@ use super::exit::Exit;
 use super::run::Run;
 use super::session;
 use crate::config::{Config, Listing};
-use crate::lease::{Judged, Lease, Limits, State, caller_name};
+use crate::lease::{GrantLimits, Judged, Lease, LeaseState, caller_name};
 
 use crate::model::{Code, DesiredInstance, InstanceId, Key, Live, Site, Sources, Unreadable};
 use crate::render::grants::{Grant, GrantList};
@@ -90,7 +90,7 @@ impl FleetSession {
     ///
     /// # Errors
     /// There are none, so nobody may grant anything.
-    pub(super) fn limits(&self) -> Result<&Limits, CommandError> {
+    pub(super) fn limits(&self) -> Result<&GrantLimits, CommandError> {
         self.config.grants().ok_or_else(|| {
             let message = "the configuration has no `[grants]`, so nobody may grant anything";
             let hint = "say what may be granted, as in `[grants]` with `services = [\"ssh\"]` and `max = \"8h\"`";
@@ -114,8 +114,8 @@ impl FleetSession {
             }
             let declared = desired.instances.contains_key(id) || desired.undecided.contains_key(id);
             for mut judged in self.config.leases(instance, now) {
-                if !declared && judged.state == State::Live {
-                    judged.state = State::NotHonoured;
+                if !declared && judged.state == LeaseState::Live {
+                    judged.state = LeaseState::NotHonoured;
                     judged.reason = Some("nothing declares the instance".to_owned());
                 }
                 grants.push(Grant {
@@ -238,7 +238,7 @@ pub(super) fn live_grant(id: &InstanceId, lease: &Lease) -> Grant {
         instance: id.clone(),
         judged: Judged {
             tag: lease.id.tag_key(),
-            state: State::Live,
+            state: LeaseState::Live,
             reason: None,
             lease: Some(lease.clone()),
         },

@@ -9,8 +9,8 @@ use std::path::Path;
 use time::OffsetDateTime;
 
 use super::{FleetSession, desired_instance};
-use crate::apply::leases::{LeaseEngine, NotGranted, Obstacle, Revoked, SettleError, Tag};
-use crate::apply::receipt::{Header, ReceiptFile, Scope};
+use crate::apply::leases::{LeaseEngine, NotGranted, Obstacle, Revoked, SettleError, TagOutcome};
+use crate::apply::receipt::{Header, ReceiptFile, RunScope};
 use crate::apply::{Settings, Stop, SystemClock, Tools, Validity};
 use crate::cli::connection::AnyReader;
 use crate::cli::error::{CommandError, RunError};
@@ -59,9 +59,9 @@ impl FleetSession {
             }
             Err(NotGranted { why: obstacle, tag }) => {
                 match tag {
-                    Tag::Removed => {}
-                    Tag::Left(failure) => report_tag_left(id, failure),
-                    Tag::Kept => caution(&format!(
+                    TagOutcome::Removed => {}
+                    TagOutcome::Left(failure) => report_tag_left(id, failure),
+                    TagOutcome::Kept => caution(&format!(
                         "something may be open: the tag `{}` stays, so that `apply --only-expired` closes it after {}",
                         lease.id.tag_key(),
                         instant::format(lease.until)
@@ -109,7 +109,7 @@ impl FleetSession {
             CommandError::failed(message).with_code(Code::Internal)
         })?;
         let instance = self.live.instances.get(id);
-        let scope = Scope {
+        let scope = RunScope {
             account: instance.and_then(|instance| instance.account().map(str::to_owned)),
             regions: vec![id.region.clone()],
             targets: vec![id.to_string()],

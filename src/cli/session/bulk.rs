@@ -10,7 +10,7 @@ use super::discover::{ListedRules, ReadResults, read_rules};
 use crate::exposure;
 use crate::lightsail::Reader;
 use crate::model::{Code, Desired, Family, InstanceId, Live, LiveFirewall, Unreadable};
-use crate::plan::{self, Options, Verdict};
+use crate::plan::{self, PlanOptions, Verdict};
 use crate::render::json::Problem;
 
 /// The rules of the declared instances.
@@ -42,7 +42,7 @@ const SAMPLE_RATIO: usize = 100;
 /// The way in which rules are read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ReadStrategy {
-    pub(super) options: Options,
+    pub(super) options: PlanOptions,
     pub(super) concurrency: u16,
     pub(super) confirm: Confirm,
     /// The seed of the sample.
@@ -141,7 +141,7 @@ fn appearance(
     desired: &Desired,
     live: &Live,
     listed: &ListedRules,
-    options: Options,
+    options: PlanOptions,
 ) -> Appearance {
     let (Some(wanted), Some(instance), Some(rules)) = (
         desired.instances.get(id),

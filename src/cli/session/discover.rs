@@ -11,7 +11,7 @@ use futures_util::{Stream, StreamExt as _};
 use tokio::sync::mpsc;
 
 use crate::cli::args::ReadMode;
-use crate::cli::progress::{self, Progress};
+use crate::cli::progress::{self, ProgressDisplay};
 use crate::lightsail::{self, ListedInstance, Reader};
 use crate::model::{Instance, InstanceId, Live, LiveFirewall, Site, Unreadable};
 
@@ -234,7 +234,7 @@ fn rules_of(
 async fn read_each<T>(
     ids: impl Stream<Item = InstanceId>,
     concurrency: u16,
-    progress: &Progress<'_>,
+    progress: &ProgressDisplay<'_>,
     read: impl AsyncFn(&InstanceId) -> Result<T, lightsail::Error>,
 ) -> ReadResults<T> {
     let read = &read;

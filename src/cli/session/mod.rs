@@ -50,7 +50,7 @@ pub(super) struct PlanRequest<'a> {
     /// How live rules are read.
     pub(super) read: ReadMode,
     /// The calls that the plan may use.
-    pub(super) options: plan::Options,
+    pub(super) options: plan::PlanOptions,
     /// The state that the policies check.
     pub(super) judged: policy::CheckedRules,
     /// The step that confirms the rules from a list of instances.

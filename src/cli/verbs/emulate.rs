@@ -19,7 +19,7 @@ use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::signals::Signals;
 use crate::cli::streams::write_stdout;
-use crate::emulator::{Access, Emulator, Faults, Options, Quirks};
+use crate::emulator::{Emulator, EmulatorOptions, Faults, FileAccess, Quirks};
 use crate::model::Code;
 use crate::render::sanitize;
 
@@ -121,7 +121,7 @@ pub(super) async fn run(args: &EmulateArgs) -> Result<Exit, CommandError> {
     let emulator = if args.in_memory {
         Emulator::load(&args.state, options)?
     } else {
-        Emulator::open(&args.state, Access::ReadWrite, options)?
+        Emulator::open(&args.state, FileAccess::ReadWrite, options)?
     };
     let listener = listen(args.listen).await?;
     let url = url(&listener)?;
@@ -157,13 +157,13 @@ pub(super) async fn run(args: &EmulateArgs) -> Result<Exit, CommandError> {
     Ok(Exit::Done)
 }
 
-fn options(args: &EmulateArgs) -> Result<Options, CommandError> {
-    let mut options = Options {
+fn options(args: &EmulateArgs) -> Result<EmulatorOptions, CommandError> {
+    let mut options = EmulatorOptions {
         access_key: args.access_key.clone(),
         secret_key: args.secret_key.clone(),
         faults: args.seed.map(Faults::seeded).unwrap_or_default(),
         latency: args.latency,
-        ..Options::default()
+        ..EmulatorOptions::default()
     };
     options.faults.throttle |= args.throttle;
     for quirk in &args.quirks {

@@ -22,7 +22,7 @@ use crate::exposure::{Access, DocumentFirewall, Effective};
 use crate::model::{
     Code, DesiredInstance, Family, InstanceId, Key, Live, LiveFirewall, Mode, Sources, Unreadable,
 };
-use crate::plan::{Options, plan_instance};
+use crate::plan::{PlanOptions, plan_instance};
 use crate::render::explanation::{self, Answers, Explanation, fleet};
 use crate::render::{self, Names};
 
@@ -282,7 +282,7 @@ impl<'a> Question<'a> {
         });
         let still_open = match (wanted, instance, live) {
             (Some(wanted), Some(instance), Ok(live)) => {
-                plan_instance(instance, wanted, live, Options::default()).still_open
+                plan_instance(instance, wanted, live, PlanOptions::default()).still_open
             }
             _ => Vec::new(),
         };

@@ -24,7 +24,7 @@ use crate::cli::session;
 use crate::cli::signals::{Signal, Signals};
 use crate::cli::streams::{wrap_to_stdout, write_status};
 use crate::cli::unconfirmed::ReceiptsArgs;
-use crate::lease::{Lease, LeaseId, NotPermitted, State};
+use crate::lease::{Lease, LeaseId, LeaseState, NotPermitted};
 use crate::model::{InstanceId, Key, instant};
 use crate::render::grants::{self, GrantList};
 use crate::render::sanitize;
@@ -241,7 +241,7 @@ fn own_leases(fleet: &FleetSession, id: &InstanceId, lease: &Lease) -> Vec<Lease
         return Vec::new();
     };
     let all = fleet.config.leases(instance, fleet.now()).into_iter();
-    let live = all.filter(|judged| judged.state == State::Live);
+    let live = all.filter(|judged| judged.state == LeaseState::Live);
     let known = |other: &Lease| lease.by != "unknown" && other.by == lease.by;
     live.filter_map(|judged| judged.lease)
         .filter(|other| known(other) && other.keys == lease.keys)

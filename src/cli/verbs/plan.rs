@@ -46,8 +46,8 @@ pub(super) struct PlanningArgs {
 }
 
 impl PlanningArgs {
-    pub(super) fn options(&self) -> plan::Options {
-        plan::Options {
+    pub(super) fn options(&self) -> plan::PlanOptions {
+        plan::PlanOptions {
             strategy: self.strategy.strategy,
             strict_spelling: self.strict_spelling,
         }

@@ -20,7 +20,7 @@ use crate::cli::session;
 use crate::cli::signals::{Signal, Signals};
 use crate::cli::streams::{caution, wrap_to_stdout, write_error, write_status};
 use crate::cli::unconfirmed::ReceiptsArgs;
-use crate::lease::{Judged, Lease, PREFIX, State};
+use crate::lease::{Judged, Lease, LeaseState, PREFIX};
 use crate::model::{Code, InstanceId};
 use crate::render::count;
 use crate::render::grants::{self, Grant, GrantList};
@@ -147,9 +147,9 @@ pub(super) async fn revoke(
     stop: &Stop,
 ) -> Result<Exit, CommandError> {
     let is_open = |judged: &&Judged| match judged.state {
-        State::Live => true,
-        State::Expired => judged.reason.is_none(),
-        State::NotHonoured | State::Unreadable => false,
+        LeaseState::Live => true,
+        LeaseState::Expired => judged.reason.is_none(),
+        LeaseState::NotHonoured | LeaseState::Unreadable => false,
     };
     let closing = all
         .iter()

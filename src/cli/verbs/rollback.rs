@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::Args;
 use time::OffsetDateTime;
 
-use crate::apply::receipt::{self, Receipt, ReceiptError, Write};
+use crate::apply::receipt::{self, Receipt, ReceiptError, ReceiptWrite};
 use crate::cli::args::{ConnectionArgs, ConsentArgs, FleetArgs, OutArgs, StrategyArgs};
 use crate::cli::connection::{AccessMode, Connection};
 use crate::cli::error::{CommandError, RunError, problems};
@@ -137,7 +137,7 @@ fn narrow(
         patterns.push(pattern);
     }
     let had_writes = !receipt.writes.is_empty();
-    receipt.writes.retain(|Write { id, .. }| {
+    receipt.writes.retain(|ReceiptWrite { id, .. }| {
         let named = |account: &String| connection.account.contains(account);
         (connection.region.is_empty() || connection.region.contains(&id.region))
             && (connection.account.is_empty() || id.account.as_ref().is_some_and(named))

@@ -12,11 +12,11 @@ use crate::render::schema;
 pub(super) struct SchemaArgs {
     /// Of which document
     #[arg(value_enum)]
-    document: Document,
+    document: SchemaName,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Document {
+enum SchemaName {
     /// A configuration, for editors that check and complete TOML
     Config,
     /// A plan file, as `plan --out` writes it
@@ -33,11 +33,11 @@ enum Document {
 
 pub(super) fn run(args: &SchemaArgs) -> Exit {
     write_stdout(match args.document {
-        Document::Config => schema::CONFIG,
-        Document::Plan => schema::PLAN,
-        Document::Report => schema::REPORT,
-        Document::Diff => schema::DIFF,
-        Document::Explain => schema::EXPLAIN,
-        Document::Grants => schema::GRANTS,
+        SchemaName::Config => schema::CONFIG,
+        SchemaName::Plan => schema::PLAN,
+        SchemaName::Report => schema::REPORT,
+        SchemaName::Diff => schema::DIFF,
+        SchemaName::Explain => schema::EXPLAIN,
+        SchemaName::Grants => schema::GRANTS,
     })
 }

@@ -4,7 +4,7 @@
 
 use toml::de::{DeTable, DeValue};
 
-use super::super::definitions::{AtMost, PolicyDef, RuleDef, Severity};
+use super::super::definitions::{AtMost, PolicyDef, RuleDef, SeverityDef};
 use super::super::source::{Span, SpannedString, quote};
 use super::super::tree::{FileReader, Value};
 use super::super::{keys, policy, source_expr};
@@ -13,10 +13,10 @@ use super::rules::{RuleKind, empty_rule, read_printable, read_rule};
 use super::selector::read_selector;
 use crate::model::{Code, PolicySeverity};
 
-const SEVERITIES: &[(&str, Severity)] = &[
-    ("deny", Severity::On(PolicySeverity::Deny)),
-    ("warn", Severity::On(PolicySeverity::Warn)),
-    ("off", Severity::Off),
+const SEVERITIES: &[(&str, SeverityDef)] = &[
+    ("deny", SeverityDef::On(PolicySeverity::Deny)),
+    ("warn", SeverityDef::On(PolicySeverity::Warn)),
+    ("off", SeverityDef::Off),
 ];
 
 /// The keys of a policy that has the `id` of a built-in one.
@@ -67,7 +67,7 @@ fn read_built_in(
     reader: &mut FileReader<'_>,
     table: &DeTable<'_>,
     id: &SpannedString,
-    severity: Option<Severity>,
+    severity: Option<SeverityDef>,
 ) -> PolicyDef {
     let name = quote(&id.text);
     for (key, _) in table {
@@ -95,7 +95,7 @@ fn read_custom(
     reader: &mut FileReader<'_>,
     table: &DeTable<'_>,
     id: &SpannedString,
-    severity: Option<Severity>,
+    severity: Option<SeverityDef>,
 ) -> PolicyDef {
     let services = table.get("services").map(|value| {
         let hint = "name a service or a port, as in `services = [\"ssh\", \"tcp/8080\"]`";

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use super::super::{Config, describe_grant_changes};
 use super::{instance, problems, read};
-use crate::lease::State;
+use crate::lease::LeaseState;
 use crate::model::{AddressType, DesiredInstance, Instance, Key, Protocol, Site};
 
 const GRANTS: &str = "[defaults]\nregion = \"eu-central-1\"\n\
@@ -108,7 +108,7 @@ fn lease_in_force_is_declared_and_others_are_noted() {
     );
     let ends = desired(&config, &web).next_expiry().expect("an end");
     assert_eq!(ends.at, noon() + time::Duration::HOUR);
-    let states: Vec<State> = config
+    let states: Vec<LeaseState> = config
         .leases(&web, noon())
         .iter()
         .map(|one| one.state)
@@ -116,11 +116,11 @@ fn lease_in_force_is_declared_and_others_are_noted() {
     assert_eq!(
         states,
         [
-            State::Expired,
-            State::Unreadable,
-            State::NotHonoured,
-            State::NotHonoured,
-            State::Live
+            LeaseState::Expired,
+            LeaseState::Unreadable,
+            LeaseState::NotHonoured,
+            LeaseState::NotHonoured,
+            LeaseState::Live
         ]
     );
 }

@@ -12,7 +12,7 @@ use super::super::Config;
 use super::super::rule::{Families, Rule};
 use super::super::source::Source;
 use super::super::source_expr::{self, SourceExpr, SourceItem};
-use super::super::table::{InstanceTable, Settings, used_rulesets};
+use super::super::table::{InstanceTable, TableSettings, used_rulesets};
 use super::edit::Edits;
 use super::full_name;
 use super::lines::{self, Inexpressible, KnownNames};
@@ -164,15 +164,15 @@ impl Adoption<'_> {
     fn shared_access(
         &self,
         instance: &Instance,
-        own: Option<&Settings>,
+        own: Option<&TableSettings>,
     ) -> Vec<(Firewall, Origin)> {
         let linked = &self.config.linked;
         let groups = linked.groups.iter();
-        let groups: Vec<&Settings> = groups
+        let groups: Vec<&TableSettings> = groups
             .filter(|group| group.selector.matches(instance))
             .map(|group| &group.settings)
             .collect();
-        let tables: Vec<&Settings> = groups.iter().copied().chain(own).collect();
+        let tables: Vec<&TableSettings> = groups.iter().copied().chain(own).collect();
         let rulesets = used_rulesets(&tables).into_iter();
         let lines = rulesets
             .flat_map(|id| &linked.rulesets[id])

@@ -18,7 +18,7 @@ use crate::model::{
     AddressType, Firewall, InstanceId, Key, Live, LiveFirewall, Mode, PortState, Protocol, Site,
     Sources, Unreadable,
 };
-use crate::plan::{Options, Plan, Verdict, plan};
+use crate::plan::{Plan, PlanOptions, Verdict, plan};
 
 const REGIONS: [&str; 2] = ["eu-central-1", "us-east-1"];
 
@@ -76,7 +76,7 @@ fn planned(text: &str, live: &Live) -> Plan {
     );
     let listed = config.sites();
     match config.resolve(&live.instances, &listed, OffsetDateTime::UNIX_EPOCH) {
-        Ok(desired) => plan(&desired, live, Options::default()),
+        Ok(desired) => plan(&desired, live, PlanOptions::default()),
         Err(problems) => panic!("{}\n{text}", problems.render(false)),
     }
 }

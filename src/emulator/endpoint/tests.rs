@@ -15,7 +15,7 @@ use super::*;
 fn endpoint() -> Endpoint {
     let inventory = Inventory::new(BTreeMap::new());
     let service = Service::new(inventory, Quirks::default(), Faults::default());
-    Endpoint::new(service, Options::default())
+    Endpoint::new(service, EmulatorOptions::default())
 }
 
 fn send(
@@ -25,7 +25,7 @@ fn send(
     path: &str,
     body: &[u8],
 ) -> Response {
-    let message = Message {
+    let message = SignedRequest {
         method,
         path,
         query: "",
@@ -124,7 +124,7 @@ fn two_accounts() -> Endpoint {
     );
     let inventory = Inventory::parse(&text).expect("an inventory");
     let service = Service::new(inventory, Quirks::default(), Faults::default());
-    Endpoint::new(service, Options::default())
+    Endpoint::new(service, EmulatorOptions::default())
 }
 
 /// Headers with a real signature over them and the body.

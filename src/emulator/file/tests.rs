@@ -27,7 +27,7 @@ fn state() -> (TempDir, PathBuf) {
     (directory, path)
 }
 
-fn open(path: &Path, access: Access) -> Result<Store, String> {
+fn open(path: &Path, access: FileAccess) -> Result<Store, String> {
     match Store::open(path, access) {
         Ok((store, ..)) => Ok(store),
         Err(error) => Err(error.to_string()),
@@ -38,15 +38,18 @@ fn open(path: &Path, access: Access) -> Result<Store, String> {
 fn one_writer_or_several_readers_may_open_the_file() {
     let (_directory, path) = state();
     let in_use = Err(format!("`{}` is in use by another process", path.display()));
-    let writer = open(&path, Access::ReadWrite).expect("free");
-    assert_eq!(open(&path, Access::ReadWrite).map(drop), in_use);
-    assert_eq!(open(&path, Access::ReadOnly).map(drop), in_use);
+    let writer = open(&path, FileAccess::ReadWrite).expect("free");
+    assert_eq!(open(&path, FileAccess::ReadWrite).map(drop), in_use);
+    assert_eq!(open(&path, FileAccess::ReadOnly).map(drop), in_use);
     drop(writer);
-    let readers = [open(&path, Access::ReadOnly), open(&path, Access::ReadOnly)];
+    let readers = [
+        open(&path, FileAccess::ReadOnly),
+        open(&path, FileAccess::ReadOnly),
+    ];
     assert!(readers.iter().all(Result::is_ok));
-    assert_eq!(open(&path, Access::ReadWrite).map(drop), in_use);
+    assert_eq!(open(&path, FileAccess::ReadWrite).map(drop), in_use);
     drop(readers);
-    open(&path, Access::ReadWrite).expect("free again");
+    open(&path, FileAccess::ReadWrite).expect("free again");
 }
 
 #[test]
@@ -58,30 +61,30 @@ fn replacement_keeps_lock_and_permissions_and_leaves_no_files() {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("set");
     }
     let mode = fs::metadata(&path).expect("there").permissions();
-    let mut store = open(&path, Access::ReadWrite).expect("free");
+    let mut store = open(&path, FileAccess::ReadWrite).expect("free");
     for text in [other(), empty(), other()] {
         store.replace(&text).expect("written");
         assert_eq!(fs::read_to_string(&path).expect("there"), text);
-        assert!(open(&path, Access::ReadOnly).is_err(), "still locked");
+        assert!(open(&path, FileAccess::ReadOnly).is_err(), "still locked");
     }
     assert_eq!(fs::metadata(&path).expect("there").permissions(), mode);
     let names = fs::read_dir(directory.path()).expect("listed").count();
     assert_eq!(names, 1);
     drop(store);
-    open(&path, Access::ReadWrite).expect("free again");
+    open(&path, FileAccess::ReadWrite).expect("free again");
 }
 
 #[test]
 fn changes_of_other_programs_are_not_overwritten() {
     let (directory, path) = state();
-    let mut store = open(&path, Access::ReadWrite).expect("free");
+    let mut store = open(&path, FileAccess::ReadWrite).expect("free");
     fs::write(&path, other()).expect("written");
     store.replace(&empty()).expect_err("changed in place");
     assert_eq!(fs::read_to_string(&path).expect("there"), other());
 
     let mut store = {
         drop(store);
-        open(&path, Access::ReadWrite).expect("free")
+        open(&path, FileAccess::ReadWrite).expect("free")
     };
     let next = directory.path().join("next");
     fs::write(&next, empty()).expect("written");
@@ -96,7 +99,7 @@ fn symbolic_link_is_kept() {
     let (directory, path) = state();
     let link = directory.path().join("link.json");
     std::os::unix::fs::symlink(&path, &link).expect("linked");
-    let mut store = open(&link, Access::ReadWrite).expect("free");
+    let mut store = open(&link, FileAccess::ReadWrite).expect("free");
     store.replace(&other()).expect("written");
     assert!(fs::symlink_metadata(&link).expect("there").is_symlink());
     assert_eq!(fs::read_to_string(&path).expect("there"), other());
@@ -107,15 +110,15 @@ fn invalid_inventory_is_an_error_with_its_path() {
     let (directory, path) = state();
     let missing = directory.path().join("missing.json");
     let shown = missing.display().to_string();
-    let error = Store::open(&missing, Access::ReadWrite).expect_err("missing");
+    let error = Store::open(&missing, FileAccess::ReadWrite).expect_err("missing");
     assert_eq!(error.to_string(), format!("cannot open `{shown}`"));
     assert!(!missing.exists());
 
-    let error = Store::open(directory.path(), Access::ReadOnly).expect_err("a directory");
+    let error = Store::open(directory.path(), FileAccess::ReadOnly).expect_err("a directory");
     assert!(matches!(error, OpenError::NotAFile { .. }));
 
     fs::write(&path, "{}").expect("written");
-    let error = Store::open(&path, Access::ReadOnly).expect_err("no inventory");
+    let error = Store::open(&path, FileAccess::ReadOnly).expect_err("no inventory");
     let cause = std::error::Error::source(&error).map(ToString::to_string);
     assert_eq!(
         error.to_string(),
@@ -124,7 +127,7 @@ fn invalid_inventory_is_an_error_with_its_path() {
     assert!(cause.is_some_and(|cause| cause.contains("missing field")));
 
     fs::write(&path, [0xff, 0xfe]).expect("written");
-    let error = Store::open(&path, Access::ReadOnly).expect_err("no text");
+    let error = Store::open(&path, FileAccess::ReadOnly).expect_err("no text");
     assert!(matches!(error, OpenError::Io { .. }));
 }
 
@@ -159,9 +162,9 @@ fn temporary_files_of_a_killed_run_are_removed() {
     }
     fs::create_dir(directory.path().join(".fleet.json.folder.portward-tmp")).expect("made");
     let before = names(&directory);
-    drop(open(&path, Access::ReadOnly).expect("free"));
+    drop(open(&path, FileAccess::ReadOnly).expect("free"));
     assert_eq!(names(&directory), before, "a reader removes nothing");
-    drop(open(&path, Access::ReadWrite).expect("free"));
+    drop(open(&path, FileAccess::ReadWrite).expect("free"));
     let kept = before
         .into_iter()
         .filter(|name| !leftovers.contains(&name.as_str()));
@@ -200,7 +203,7 @@ fn steps(count: usize) -> Vec<Vec<Operation>> {
         .collect()
 }
 
-fn read(path: &Path, access: Access) -> Vec<Operation> {
+fn read(path: &Path, access: FileAccess) -> Vec<Operation> {
     Store::open(path, access).expect("free").2
 }
 
@@ -209,7 +212,7 @@ fn operations_survive_a_restart() {
     let (directory, path) = state();
     let mut expected: Vec<Operation> = Vec::new();
     for steps in steps(3) {
-        let (mut store, _, operations) = Store::open(&path, Access::ReadWrite).expect("free");
+        let (mut store, _, operations) = Store::open(&path, FileAccess::ReadWrite).expect("free");
         assert_eq!(operations, expected);
         for step in &steps {
             store.append(step).expect("written");
@@ -218,9 +221,9 @@ fn operations_survive_a_restart() {
     }
     let log = path.with_file_name("fleet.json.operations");
     let lines = || fs::read_to_string(&log).expect("there").lines().count();
-    assert_eq!(read(&path, Access::ReadOnly), expected);
+    assert_eq!(read(&path, FileAccess::ReadOnly), expected);
     assert_eq!(lines(), 1 + 2 + 3, "a reader does not compact");
-    assert_eq!(read(&path, Access::ReadWrite), expected);
+    assert_eq!(read(&path, FileAccess::ReadWrite), expected);
     assert_eq!(lines(), 1 + 3);
     assert_eq!(names(&directory), ["fleet.json", "fleet.json.operations"]);
     assert_eq!(
@@ -233,7 +236,7 @@ fn operations_survive_a_restart() {
 fn incomplete_line_of_operations_is_dropped() {
     let (_directory, path) = state();
     let operations: Vec<Operation> = steps(2).into_iter().flatten().collect();
-    let mut store = open(&path, Access::ReadWrite).expect("free");
+    let mut store = open(&path, FileAccess::ReadWrite).expect("free");
     for operation in &operations {
         store.append(operation).expect("written");
     }
@@ -249,14 +252,14 @@ fn incomplete_line_of_operations_is_dropped() {
             last.retain(|known| known.id != operation.id);
             last.push(operation.clone());
         }
-        assert_eq!(read(&path, Access::ReadOnly), last, "cut at {cut}");
+        assert_eq!(read(&path, FileAccess::ReadOnly), last, "cut at {cut}");
     }
     // The next operation starts a new line.
     fs::write(&log, &text[..text.len() - 5]).expect("written");
-    let mut store = open(&path, Access::ReadWrite).expect("free");
+    let mut store = open(&path, FileAccess::ReadWrite).expect("free");
     store.append(&operations[5]).expect("written");
     drop(store);
-    assert_eq!(read(&path, Access::ReadOnly)[1], operations[5]);
+    assert_eq!(read(&path, FileAccess::ReadOnly)[1], operations[5]);
 }
 
 #[test]
@@ -278,7 +281,7 @@ fn invalid_operations_are_an_error_with_the_line() {
         ),
     ] {
         fs::write(&log, text).expect("written");
-        for access in [Access::ReadOnly, Access::ReadWrite] {
+        for access in [FileAccess::ReadOnly, FileAccess::ReadWrite] {
             let error = Store::open(&path, access).expect_err("refused");
             assert_eq!(
                 error.to_string(),
@@ -293,7 +296,7 @@ fn invalid_operations_are_an_error_with_the_line() {
     {
         fs::remove_file(&log).expect("removed");
         std::os::unix::fs::symlink(&path, &log).expect("linked");
-        let error = Store::open(&path, Access::ReadWrite).expect_err("a link");
+        let error = Store::open(&path, FileAccess::ReadWrite).expect_err("a link");
         assert!(matches!(error, OpenError::Io { .. }));
     }
 }

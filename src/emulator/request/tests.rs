@@ -86,7 +86,7 @@ fn documentation_lists_all_actions() {
         .iter()
         .map(|action| action.name())
         .collect();
-    let sts = <super::super::sts::Operation as strum::VariantNames>::VARIANTS;
+    let sts = <super::super::sts::StsAction as strum::VariantNames>::VARIANTS;
     assert_eq!(listed, [&lightsail, sts].concat());
 }
 

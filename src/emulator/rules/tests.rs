@@ -15,7 +15,7 @@ const KEYS: [(&str, i32, i32); 6] = [
     ("all", 0, 65535),
 ];
 
-fn rule() -> impl Strategy<Value = Rule> {
+fn rule() -> impl Strategy<Value = ValidRule> {
     let cidrs = ["10.0.0.0/8", "10.1.0.0/16", "192.0.2.1", "192.0.2.1/32"];
     let ipv6 = ["::/0", "2001:DB8::1", "2001:db8::/32"];
     let list = |texts: Vec<&'static str>| {
@@ -27,7 +27,7 @@ fn rule() -> impl Strategy<Value = Rule> {
     let alias = list(vec![LIGHTSAIL_CONNECT]);
     (key, list(cidrs.into()), list(ipv6.into()), alias).prop_map(
         |((protocol, from, to), cidrs, ipv6_cidrs, cidr_list_aliases)| {
-            let info = PortInfo {
+            let info = UncheckedPortInfo {
                 from_port: Some(from),
                 to_port: Some(to),
                 protocol: Some(protocol.to_owned()),
@@ -42,9 +42,9 @@ fn rule() -> impl Strategy<Value = Rule> {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Open(Rule),
-    Close(Rule),
-    Put(Vec<Rule>),
+    Open(ValidRule),
+    Close(ValidRule),
+    Put(Vec<ValidRule>),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -56,7 +56,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// The sources that a rule names.
-fn named(rule: &Rule) -> Sources {
+fn named(rule: &ValidRule) -> Sources {
     let mut sources: Sources = rule
         .sent
         .cidrs
@@ -70,7 +70,7 @@ fn named(rule: &Rule) -> Sources {
     sources
 }
 
-fn named_or_world(rule: &Rule) -> Sources {
+fn named_or_world(rule: &ValidRule) -> Sources {
     let sources = named(rule);
     if sources.is_empty() {
         Sources::anywhere()
@@ -151,13 +151,13 @@ fn parse(text: &str) -> Vec<PortState> {
     serde_json::from_str(text).expect("entries")
 }
 
-fn tcp(port: i32, cidrs: &[&str]) -> Rule {
-    let info = PortInfo {
+fn tcp(port: i32, cidrs: &[&str]) -> ValidRule {
+    let info = UncheckedPortInfo {
         from_port: Some(port),
         to_port: Some(port),
         protocol: Some("tcp".to_owned()),
         cidrs: Some(cidrs.iter().map(ToString::to_string).collect()),
-        ..PortInfo::default()
+        ..UncheckedPortInfo::default()
     };
     info.validate(AbsentPort::Zero).expect("a valid rule")
 }

@@ -6,7 +6,7 @@ mod tags;
 use serde_json::{Value, json};
 
 use super::super::in_process::{CallError, InProcess};
-use super::super::options::Options;
+use super::super::options::EmulatorOptions;
 use super::*;
 use crate::inventory::Entry;
 
@@ -38,7 +38,7 @@ fn rule(port: u16, cidr: &str) -> Value {
 }
 
 fn emulator(quirks: &[&str]) -> InProcess {
-    let mut options = Options::default();
+    let mut options = EmulatorOptions::default();
     for quirk in quirks {
         options.quirks.set(quirk).expect("a quirk");
     }

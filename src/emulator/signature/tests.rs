@@ -46,7 +46,7 @@ fn post_vanilla() -> HeaderMap {
 }
 
 fn verify_at(headers: &HeaderMap, now: &str) -> Result<String, SignatureError> {
-    let message = Message {
+    let message = SignedRequest {
         method: "POST",
         path: "/",
         query: "",
@@ -106,7 +106,7 @@ fn published_signatures_are_valid() {
         "Action=ListUsers&Version=2010-05-08",
         "Version=2010-05-08&Action=ListUsers",
     ] {
-        let message = Message {
+        let message = SignedRequest {
             method: "GET",
             path: "/",
             query,
@@ -143,7 +143,7 @@ fn header_values_are_trimmed_and_joined() {
             &authorization(SUITE_SCOPE, "host;my-header1;x-amz-date", &signature),
         ),
     ]);
-    let message = Message {
+    let message = SignedRequest {
         method: "GET",
         path: "/",
         query: "b=2&a=1&a",
@@ -233,17 +233,17 @@ proptest! {
         signature in "[0-9a-fA-F]{0,66}",
     ) {
         let headers = post_vanilla();
-        let message = Message { method: "POST", path: "/", query: "", headers: &headers, body: b"" };
+        let message = SignedRequest { method: "POST", path: "/", query: "", headers: &headers, body: b"" };
         let now = at("20150830T123600Z");
         let mut other = post_vanilla();
         let text = authorization(SUITE_SCOPE, "host;x-amz-date", &format!("0{signature}"));
         other.insert("authorization", HeaderValue::from_str(&text).expect("a value"));
         let wrong = [
             (message, Credentials { secret_key: &secret, ..EXAMPLE }),
-            (Message { body: &body, ..message }, EXAMPLE),
-            (Message { path: &path, ..message }, EXAMPLE),
-            (Message { method: "PUT", ..message }, EXAMPLE),
-            (Message { headers: &other, ..message }, EXAMPLE),
+            (SignedRequest { body: &body, ..message }, EXAMPLE),
+            (SignedRequest { path: &path, ..message }, EXAMPLE),
+            (SignedRequest { method: "PUT", ..message }, EXAMPLE),
+            (SignedRequest { headers: &other, ..message }, EXAMPLE),
         ];
         for (message, credentials) in wrong {
             let outcome = verify(message, credentials, "service", now);

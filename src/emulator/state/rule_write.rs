@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 
 use crate::model::{AddressType, InstanceId, InstanceState, PortState, Site};
 
-use super::super::context::{Cause, Context, StateChange};
+use super::super::context::{ChangeCause, Context, StateChange};
 use super::super::error_response::{ErrorResponse, Result};
 use super::super::quirks::{
     Acceptance, ListedPorts, OperationProgress, PutSteps, Quirks, ReadConsistency,
 };
 use super::super::response_body;
 use super::super::rules::{self, RuleWrite};
-use super::{Author, State, Write, unreadable};
+use super::{Author, ServiceState, Write, unreadable};
 
 /// The rest of a Put that takes effect in two steps.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(super) struct SecondStep {
     after: Vec<PortState>,
 }
 
-impl State {
+impl ServiceState {
     pub(super) fn write(
         &mut self,
         name: &str,
@@ -38,8 +38,8 @@ impl State {
         self.finish_put(&id, index, context)?;
         self.check_settled(site, index)?;
         let (author, cause) = match write {
-            RuleWrite::Foreign(_) => (Author::ForeignWriter, Cause::Event),
-            _ => (Author::Client, Cause::ClientWrite),
+            RuleWrite::Foreign(_) => (Author::ForeignWriter, ChangeCause::Event),
+            _ => (Author::Client, ChangeCause::ClientWrite),
         };
         let is_client = author == Author::Client;
         let entry = self.entry(site, index);
@@ -106,7 +106,8 @@ impl State {
         };
         let before = &step.first.after;
         // Not a client write, because a read may cause it.
-        if let Err(error) = self.set_rules(index, before, &step.after, Cause::Event, context) {
+        if let Err(error) = self.set_rules(index, before, &step.after, ChangeCause::Event, context)
+        {
             self.histories.entry(id.clone()).or_default().second_step = Some(step);
             return Err(error);
         }
@@ -126,7 +127,7 @@ impl State {
         index: usize,
         before: &[PortState],
         after: &[PortState],
-        cause: Cause,
+        cause: ChangeCause,
         context: &mut Context<'_>,
     ) -> Result<()> {
         let site = context.site;

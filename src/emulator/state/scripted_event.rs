@@ -7,15 +7,15 @@ use std::collections::BTreeMap;
 use crate::inventory::Entry;
 use crate::model::{InstanceState, PortState, Protocol};
 
-use super::super::context::{Cause, Context, StateChange};
+use super::super::context::{ChangeCause, Context, StateChange};
 use super::super::error_response::Result;
 use super::super::faults::{InstanceChange, ScriptedEvent};
 use super::super::operation::uuid;
 use super::super::random;
-use super::super::rules::{ForeignWrite, RuleWrite, details, key_of};
-use super::State;
+use super::super::rules::{RuleWrite, ScriptedWrite, details, key_of};
+use super::ServiceState;
 
-impl State {
+impl ServiceState {
     /// Applies an event. If the instance does not exist, or refuses the write of a foreign writer, nothing happens.
     ///
     /// # Errors
@@ -66,7 +66,7 @@ impl State {
         };
         let before = entries.clone();
         drop(entries.splice(index..=index, new));
-        let change = StateChange::Inventory(&self.inventory, Cause::Event);
+        let change = StateChange::Inventory(&self.inventory, ChangeCause::Event);
         if let Err(error) = (context.persist)(change) {
             let region = context.site.region.clone();
             self.inventory.regions.insert(region, before);
@@ -78,8 +78,8 @@ impl State {
     }
 }
 
-fn put(rules: Vec<PortState>) -> ForeignWrite {
-    ForeignWrite {
+fn put(rules: Vec<PortState>) -> ScriptedWrite {
+    ScriptedWrite {
         action: "PutInstancePublicPorts",
         details: String::new(),
         request: rules.iter().map(without_state).collect(),
@@ -88,14 +88,14 @@ fn put(rules: Vec<PortState>) -> ForeignWrite {
 }
 
 /// An Open of a key, a Close of a key, or a Put of all rules and a new one.
-fn random_write(rules: &[PortState], random: u64) -> ForeignWrite {
+fn random_write(rules: &[PortState], random: u64) -> ScriptedWrite {
     let port = 9000 + i32::try_from(random::index(1000, random >> 8)).unwrap_or(0);
     let source = format!("198.51.100.{}/32", random::index(256, random >> 24));
     let added = PortState {
         cidrs: vec![source],
         ..open_port(port)
     };
-    let single = |action, rule: &PortState, after| ForeignWrite {
+    let single = |action, rule: &PortState, after| ScriptedWrite {
         action,
         details: key_of(rule).map(details).unwrap_or_default(),
         request: vec![without_state(rule)],

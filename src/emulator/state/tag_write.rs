@@ -10,12 +10,12 @@ use time::OffsetDateTime;
 
 use crate::model::InstanceId;
 
-use super::super::context::{Cause, Context, StateChange};
+use super::super::context::{ChangeCause, Context, StateChange};
 use super::super::error_response::{ErrorResponse, Result};
 use super::super::quirks::{ForeignArn, OperationProgress, ReadConsistency, TagOperations};
 use super::super::response_body;
 use super::super::tags::{TagChange, Tags};
-use super::State;
+use super::ServiceState;
 
 /// An accepted change of tags.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub struct TagWrite {
     pub writes: usize,
 }
 
-impl State {
+impl ServiceState {
     pub(super) fn tag(
         &mut self,
         name: &str,
@@ -61,8 +61,11 @@ impl State {
             after.clone_from(&before);
         }
         self.entry(site, index).tags.clone_from(&after);
-        (context.persist)(StateChange::Inventory(&self.inventory, Cause::ClientWrite))
-            .inspect_err(|_| self.entry(site, index).tags.clone_from(&before))?;
+        (context.persist)(StateChange::Inventory(
+            &self.inventory,
+            ChangeCause::ClientWrite,
+        ))
+        .inspect_err(|_| self.entry(site, index).tags.clone_from(&before))?;
         let id = site.instance_id(name);
         if after != before && self.quirks.tag_reads != ReadConsistency::Fresh {
             let history = self.histories.entry(id.clone()).or_default();

@@ -20,8 +20,8 @@ fn entry(name: &str, state: &str) -> Entry {
     }
 }
 
-fn state_of(entries: Vec<Entry>, quirks: Quirks) -> State {
-    State::new(
+fn state_of(entries: Vec<Entry>, quirks: Quirks) -> ServiceState {
+    ServiceState::new(
         Inventory::new([(REGION.to_owned(), entries)].into()),
         quirks,
         0,
@@ -29,7 +29,7 @@ fn state_of(entries: Vec<Entry>, quirks: Quirks) -> State {
 }
 
 fn handle(
-    state: &mut State,
+    state: &mut ServiceState,
     region: &str,
     request: Request,
     persist: Persist<'_>,
@@ -42,7 +42,7 @@ fn handle(
     state.handle(request, &mut context)
 }
 
-fn call(state: &mut State, action: Action, body: &Value) -> Result<Value, ErrorResponse> {
+fn call(state: &mut ServiceState, action: Action, body: &Value) -> Result<Value, ErrorResponse> {
     let request = Request::parse(action, body.to_string().as_bytes(), &Quirks::default())?;
     handle(state, REGION, request, &mut |_| Ok(()))
 }

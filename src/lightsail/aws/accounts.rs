@@ -10,18 +10,18 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 
 use super::super::{CallCounts, Error, ErrorKind};
-use super::{Aws, Settings, Shared};
+use super::{Aws, ConnectionSettings, Shared};
 use crate::model::Site;
 
 /// The configuration of an account.
 #[derive(Clone, Debug)]
-pub(crate) struct Account {
+pub(crate) struct AccountSettings {
     /// The name in the configuration; `None` for the only account.
     pub name: Option<String>,
     /// The ID that the account of the caller must have; `None` if it is not checked.
     pub id: Option<String>,
     /// Its credentials, role and endpoints.
-    pub settings: Settings,
+    pub settings: ConnectionSettings,
 }
 
 /// The accounts of a run. Clones share everything.
@@ -49,9 +49,9 @@ impl Accounts {
     ///
     /// # Errors
     /// An endpoint is not an `http` or `https` URL.
-    pub(crate) async fn connect(accounts: Vec<Account>) -> Result<Self, Error> {
+    pub(crate) async fn connect(accounts: Vec<AccountSettings>) -> Result<Self, Error> {
         let mut connections = BTreeMap::new();
-        for Account { name, id, settings } in accounts {
+        for AccountSettings { name, id, settings } in accounts {
             // Boxed, because the future of the credential chain is large.
             let aws = Box::pin(Aws::connect(settings)).await?;
             connections.insert(name, AccountConnection::new(id, aws));

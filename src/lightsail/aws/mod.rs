@@ -41,7 +41,7 @@ use call::ApiCall;
 use credentials::CredentialsSource;
 use missing_ports::RequirePorts;
 
-pub(crate) use accounts::{Account, Accounts};
+pub(crate) use accounts::{AccountSettings, Accounts};
 pub use accounts::{AccountsReader, AccountsWriter};
 pub(crate) use caller::FoundCredentials;
 pub use fixed_response::FixedResponse;
@@ -49,7 +49,7 @@ pub(crate) use http::{PostError, get, post};
 
 /// The settings of a connection. The default is the standard credential chain of the AWS SDKs, and AWS itself.
 #[derive(Clone, Debug, Default)]
-pub struct Settings {
+pub struct ConnectionSettings {
     /// The profile that has the credentials. Without it the standard chain applies, including `AWS_PROFILE`.
     pub profile: Option<String>,
     /// The endpoint of Lightsail, in place of `AWS_ENDPOINT_URL_LIGHTSAIL`, `AWS_ENDPOINT_URL` and AWS itself.
@@ -153,7 +153,7 @@ impl Aws {
     ///
     /// # Errors
     /// An endpoint is not an `http` or `https` URL.
-    pub async fn connect(settings: Settings) -> Result<Self, Error> {
+    pub async fn connect(settings: ConnectionSettings) -> Result<Self, Error> {
         let default_region = match &settings.keys {
             Some(_) => None,
             None => default_region(settings.profile.as_deref()).await,

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 #[derive(Clone, Debug)]
-pub(crate) struct Request {
+pub(crate) struct StubRequest {
     pub(crate) line: String,
     /// By lower-case name.
     pub(crate) headers: BTreeMap<String, String>,
@@ -17,7 +17,7 @@ pub(crate) struct Request {
     pub(crate) body: String,
 }
 
-impl Request {
+impl StubRequest {
     /// The value of a header; empty if there is none.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", String::as_str)
@@ -26,7 +26,7 @@ impl Request {
 
 /// A response, or a failure of the connection.
 #[derive(Clone, Debug)]
-pub(crate) enum Response {
+pub(crate) enum StubResponse {
     /// Status, extra headers, and body.
     Http(u16, Vec<(&'static str, String)>, String),
     /// Status and extra headers, and then nothing until the client closes the connection.
@@ -39,7 +39,7 @@ pub(crate) enum Response {
     Silence,
 }
 
-impl Response {
+impl StubResponse {
     /// JSON without extra headers.
     pub(crate) fn json(status: u16, body: impl Into<String>) -> Self {
         Self::Http(
@@ -54,14 +54,16 @@ impl Response {
 pub(crate) struct StubServer {
     /// `http://127.0.0.1:PORT`.
     pub(crate) url: String,
-    requests: Arc<Mutex<Vec<Request>>>,
+    requests: Arc<Mutex<Vec<StubRequest>>>,
 }
 
 impl StubServer {
-    pub(crate) fn serve(respond: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
+    pub(crate) fn serve(
+        respond: impl Fn(&StubRequest) -> StubResponse + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
         let url = format!("http://{}", listener.local_addr().expect("a bound address"));
-        let requests: Arc<Mutex<Vec<Request>>> = Arc::default();
+        let requests: Arc<Mutex<Vec<StubRequest>>> = Arc::default();
         let (received, respond) = (Arc::clone(&requests), Arc::new(respond));
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -81,7 +83,7 @@ impl StubServer {
     }
 
     /// The requests so far, in order.
-    pub(crate) fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<StubRequest> {
         self.requests
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -89,7 +91,7 @@ impl StubServer {
     }
 }
 
-fn read(stream: &TcpStream) -> Option<Request> {
+fn read(stream: &TcpStream) -> Option<StubRequest> {
     let mut reader = BufReader::new(stream);
     let mut text = || {
         let mut text = String::new();
@@ -108,28 +110,28 @@ fn read(stream: &TcpStream) -> Option<Request> {
         .unwrap_or(0);
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    Some(Request {
+    Some(StubRequest {
         line,
         headers,
         body: String::from_utf8_lossy(&body).into_owned(),
     })
 }
 
-fn write(mut stream: &TcpStream, response: Response) {
+fn write(mut stream: &TcpStream, response: StubResponse) {
     match response {
-        Response::Hangup => {}
-        Response::Silence => {
+        StubResponse::Hangup => {}
+        StubResponse::Silence => {
             let _ = stream.read(&mut [0]);
         }
-        Response::Http(status, mut headers, body) => {
+        StubResponse::Http(status, mut headers, body) => {
             headers.push(("content-length", body.len().to_string()));
             let _ = stream.write_all(format!("{}{body}", head(status, headers)).as_bytes());
         }
-        Response::Head(status, headers) => {
+        StubResponse::Head(status, headers) => {
             let _ = stream.write_all(head(status, headers).as_bytes());
             let _ = stream.read(&mut [0]);
         }
-        Response::Endless(status, text) => {
+        StubResponse::Endless(status, text) => {
             let part = text.repeat((1 << 16) / text.len());
             let _ = stream.write_all(head(status, Vec::new()).as_bytes());
             while stream.write_all(part.as_bytes()).is_ok() {}

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::stub::{Response, StubServer};
-use super::{Aws, Deadlines, Keys, Settings};
+use super::stub::{StubResponse, StubServer};
+use super::{Aws, ConnectionSettings, Deadlines, Keys};
 use crate::lightsail::{ErrorKind, OperationStatus, Rate, Reader, Writer};
 use crate::model::{Firewall, InstanceId, InstanceState, Key, Protocol, Site, Sources};
 
@@ -22,13 +22,13 @@ pub(super) async fn aws(url: &str) -> Aws {
         backoff: Duration::ZERO,
         ..Deadlines::default()
     };
-    let settings = Settings {
+    let settings = ConnectionSettings {
         endpoint_url: Some(url.into()),
         keys: Some(keys()),
         deadlines,
         // Many of these tests are about throttled calls, and none about waiting.
         rate: Rate::UNLIMITED,
-        ..Settings::default()
+        ..ConnectionSettings::default()
     };
     Aws::connect(settings).await.expect("a valid endpoint")
 }
@@ -52,11 +52,11 @@ fn ssh() -> (Key, Sources) {
 async fn reads_are_repeated_after_throttling_and_errors() {
     let count = AtomicUsize::new(0);
     let stub = StubServer::serve(move |_| match count.fetch_add(1, Ordering::Relaxed) {
-        0..7 => Response::json(
+        0..7 => StubResponse::json(
             403,
             r#"{"__type":"ThrottlingException","message":"Rate exceeded"}"#,
         ),
-        _ => Response::json(
+        _ => StubResponse::json(
             200,
             r#"{"portStates":[{"fromPort":22,"toPort":22,"protocol":"TCP","state":"open"}]}"#,
         ),
@@ -72,7 +72,7 @@ async fn reads_are_repeated_after_throttling_and_errors() {
         ("TCP", 8)
     );
 
-    let stub = StubServer::serve(|_| Response::json(500, "{}"));
+    let stub = StubServer::serve(|_| StubResponse::json(500, "{}"));
     assert!(
         aws(&stub.url)
             .await
@@ -92,7 +92,7 @@ async fn response_without_rules_is_an_error() {
         (r#"{"portStates":null}"#, false),
         ("", false),
     ] {
-        let stub = StubServer::serve(move |_| Response::json(200, body));
+        let stub = StubServer::serve(move |_| StubResponse::json(200, body));
         let response = aws(&stub.url).await.reader().port_states(&web()).await;
         assert_eq!(
             response.map_err(|e| e.kind()),
@@ -115,11 +115,11 @@ async fn all_pages_are_read() {
         )
     };
     let stub = StubServer::serve(move |request| match request.body.as_str() {
-        "{}" => Response::json(
+        "{}" => StubResponse::json(
             200,
             format!(r#"{{"instances":[{}],"nextPageToken":"two"}}"#, instance(1)),
         ),
-        _ => Response::json(
+        _ => StubResponse::json(
             200,
             format!(r#"{{"instances":[{}],"nextPageToken":""}}"#, instance(2)),
         ),
@@ -145,7 +145,7 @@ async fn all_pages_are_read() {
         "{}",
         r#"{"instances":[{"arn":"a"}]}"#,
     ] {
-        let stub = StubServer::serve(move |_| Response::json(200, body));
+        let stub = StubServer::serve(move |_| StubResponse::json(200, body));
         let all = aws(&stub.url)
             .await
             .reader()
@@ -163,7 +163,7 @@ async fn all_pages_are_read() {
 async fn writes_send_all_members() {
     let done = r#"{"operation":{"id":"op-1","operationType":"PutInstancePublicPorts","operationDetails":"22/tcp",
         "isTerminal":false,"status":"Started","createdAt":1571072845.737,"errorCode":"E","errorDetails":"why"}}"#;
-    let stub = StubServer::serve(move |_| Response::json(200, done));
+    let stub = StubServer::serve(move |_| StubResponse::json(200, done));
     let writer = aws(&stub.url).await.writer();
     let (key, sources) = ssh();
     let operation = writer.open(&web(), key, &sources).await.expect("opened");
@@ -232,7 +232,7 @@ async fn writes_send_all_members() {
 #[tokio::test(flavor = "current_thread")]
 async fn tag_changes_send_only_the_tags() {
     let done = r#"{"operations":[{"id":"op-1","operationType":"TagResource","isTerminal":true,"status":"Succeeded"}]}"#;
-    let stub = StubServer::serve(move |_| Response::json(200, done));
+    let stub = StubServer::serve(move |_| StubResponse::json(200, done));
     let writer = aws(&stub.url).await.writer();
     let tags = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
         let pairs = pairs.iter();
@@ -331,7 +331,7 @@ async fn tag_change_is_sent_once_and_its_outcome_may_stay_unknown() {
             Err((ErrorKind::AccessDenied, false)),
         ),
     ] {
-        let stub = StubServer::serve(move |_| Response::json(status, body));
+        let stub = StubServer::serve(move |_| StubResponse::json(status, body));
         let writer = aws(&stub.url).await.writer();
         let response = writer.tag(&web(), &one).await;
         let found = response.map(|all| all.len());
@@ -362,10 +362,10 @@ async fn invalid_regions_and_endpoints_are_refused() {
         "http:///x",
         "https://a b",
     ] {
-        let settings = Settings {
+        let settings = ConnectionSettings {
             endpoint_url: Some(url.into()),
             keys: Some(keys()),
-            ..Settings::default()
+            ..ConnectionSettings::default()
         };
         assert!(Aws::connect(settings).await.is_err(), "{url}");
     }
@@ -373,9 +373,9 @@ async fn invalid_regions_and_endpoints_are_refused() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn debug_output_has_no_secrets() {
-    let settings = Settings {
+    let settings = ConnectionSettings {
         keys: Some(keys()),
-        ..Settings::default()
+        ..ConnectionSettings::default()
     };
     let aws = Aws::connect(settings.clone())
         .await
@@ -389,8 +389,8 @@ async fn debug_output_has_no_secrets() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn call_that_is_not_permitted_in_time_is_not_sent() {
-    let stub = StubServer::serve(|_| Response::json(200, r#"{"portStates":[]}"#));
-    let settings = Settings {
+    let stub = StubServer::serve(|_| StubResponse::json(200, r#"{"portStates":[]}"#));
+    let settings = ConnectionSettings {
         endpoint_url: Some(stub.url.clone()),
         keys: Some(keys()),
         deadlines: Deadlines {
@@ -398,7 +398,7 @@ async fn call_that_is_not_permitted_in_time_is_not_sent() {
             ..Deadlines::default()
         },
         rate: "0.01".parse().expect("a rate"),
-        ..Settings::default()
+        ..ConnectionSettings::default()
     };
     let aws = Aws::connect(settings).await.expect("a valid endpoint");
     assert!(aws.reader().port_states(&web()).await.is_ok());
@@ -421,12 +421,12 @@ async fn endless_list_is_a_timeout() {
     let page = AtomicUsize::new(0);
     let stub = StubServer::serve(move |_| {
         let page = page.fetch_add(1, Ordering::Relaxed);
-        Response::json(
+        StubResponse::json(
             200,
             format!(r#"{{"instances":[],"nextPageToken":"{page}"}}"#),
         )
     });
-    let settings = Settings {
+    let settings = ConnectionSettings {
         endpoint_url: Some(stub.url.clone()),
         keys: Some(keys()),
         deadlines: Deadlines {
@@ -434,7 +434,7 @@ async fn endless_list_is_a_timeout() {
             ..Deadlines::default()
         },
         rate: Rate::UNLIMITED,
-        ..Settings::default()
+        ..ConnectionSettings::default()
     };
     let aws = Aws::connect(settings).await.expect("a valid endpoint");
     let list = aws

@@ -119,7 +119,7 @@ fn some_file() -> PlanFile {
         address_type: crate::model::AddressType::Dualstack,
     };
     let live = crate::model::LiveFirewall::default();
-    let options = crate::plan::Options::default();
+    let options = crate::plan::PlanOptions::default();
     let instances = vec![crate::plan::plan_instance(
         &instance, &desired, &live, options,
     )];

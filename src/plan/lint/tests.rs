@@ -12,7 +12,7 @@ use super::*;
 use crate::model::arbitrary::Universe;
 use crate::model::{Declaration, Family, LiveFirewall, PortState, Protocol, Sources};
 use crate::plan::arbitrary::{desired_instance, instance, plans};
-use crate::plan::{Options, plan_instance};
+use crate::plan::{PlanOptions, plan_instance};
 
 fn key(port: i32) -> Key {
     Key::new(Protocol::Tcp, port, port).expect("a port")
@@ -33,11 +33,11 @@ fn firewall(rules: &[(i32, &[&str])]) -> Firewall {
 
 /// A plan for these rules.
 fn planned(mode: Mode, before: &LiveFirewall, wanted: &Firewall) -> InstancePlan {
-    planned_as(Options::default(), mode, before, wanted)
+    planned_as(PlanOptions::default(), mode, before, wanted)
 }
 
 fn planned_as(
-    options: Options,
+    options: PlanOptions,
     mode: Mode,
     before: &LiveFirewall,
     wanted: &Firewall,
@@ -243,9 +243,9 @@ fn respells() -> InstancePlan {
     let wanted = firewall(&[(22, &["10.0.0.0/8"]), (80, &["::/0"])]);
     let halves = &["10.0.0.0/9", "10.128.0.0/9"][..];
     let before = firewall(&[(22, halves), (80, &["::/0"])]);
-    let options = Options {
+    let options = PlanOptions {
         strict_spelling: true,
-        ..Options::default()
+        ..PlanOptions::default()
     };
     let before = LiveFirewall::from(&before);
     planned_as(options, Mode::Authoritative, &before, &wanted)
@@ -253,9 +253,9 @@ fn respells() -> InstancePlan {
 
 /// A plan with one Open that only changes the spelling.
 fn respells_by_opening() -> InstancePlan {
-    let options = Options {
+    let options = PlanOptions {
         strict_spelling: true,
-        ..Options::default()
+        ..PlanOptions::default()
     };
     let before = LiveFirewall::from(&firewall(&[(22, &["10.0.0.0/8"])]));
     let wanted = firewall(&[(22, &["10.0.0.0/8", "10.1.0.0/16"])]);

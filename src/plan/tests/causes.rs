@@ -6,13 +6,13 @@ use super::{desired, firewall, planned, tcp};
 use crate::model::arbitrary::Universe;
 use crate::model::{Absent, Mode, Rule, Strategy};
 use crate::plan::arbitrary::fleet;
-use crate::plan::{Cause, CauseKind, Options, Verdict, plan};
+use crate::plan::{Cause, CauseKind, PlanOptions, Verdict, plan};
 
 proptest! {
     /// The causes are the lines with the key, and the lines for which a rule is cut.
     #[test]
     fn change_names_the_lines_with_its_key((desired, live) in fleet(Universe::Small)) {
-        let all = plan(&desired, &live, Options::default());
+        let all = plan(&desired, &live, PlanOptions::default());
         for planned in &all.instances {
             let wanted = &desired.instances[&planned.instance.id];
             for change in &planned.changes {

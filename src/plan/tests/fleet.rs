@@ -6,7 +6,7 @@ use proptest::prelude::{any, prop_assert_eq, proptest};
 
 use crate::model::arbitrary::Universe;
 use crate::plan::arbitrary::fleet;
-use crate::plan::{InstancePlan, Options, plan, plan_instance};
+use crate::plan::{InstancePlan, PlanOptions, plan, plan_instance};
 
 proptest! {
     /// Instances that share their desired state are planned like single ones.
@@ -28,7 +28,7 @@ proptest! {
                 firewall.clone_from(first.as_ref().expect("there is one"));
             }
         }
-        let options = Options { strict_spelling, ..Options::default() };
+        let options = PlanOptions { strict_spelling, ..PlanOptions::default() };
         let all = plan(&desired, &live, options);
 
         let alone: Vec<InstancePlan> = desired.instances.iter().filter_map(|(id, wanted)| {
@@ -49,7 +49,7 @@ proptest! {
     #[test]
     fn unread_instance_is_reported_as_unreadable((desired, mut live) in fleet(Universe::Small)) {
         live.firewalls.clear();
-        let all = plan(&desired, &live, Options::default());
+        let all = plan(&desired, &live, PlanOptions::default());
         prop_assert_eq!(&all.instances, &[]);
         let named: Vec<_> = all.unreadable.iter().map(|(id, why)| (id, why.reason.as_str())).collect();
         let expected: Vec<_> = desired.instances.keys().map(|id| (id, "its rules were not read")).collect();

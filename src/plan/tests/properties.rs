@@ -147,7 +147,7 @@ proptest! {
             ..PortState::default()
         }));
         let live = LiveFirewall::read(&entries);
-        let plan = plan_instance(&instance(), &desired, &live, Options::default());
+        let plan = plan_instance(&instance(), &desired, &live, PlanOptions::default());
         let unread = usize::from(unread);
         for semantics in ALL_SEMANTICS {
             let mut state = before.clone();

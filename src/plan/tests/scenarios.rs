@@ -65,7 +65,7 @@ fn rule_in_odd_spelling_is_changed_by_put_only() {
         &instance(),
         &desired(Mode::Authoritative, &Firewall::new()),
         &live,
-        Options::default(),
+        PlanOptions::default(),
     );
     assert_eq!(verbs(&close), ["put"]);
     let wanted = firewall(&[(k(SSH), &["10.0.0.1", "10.0.0.2"])]);
@@ -73,7 +73,7 @@ fn rule_in_odd_spelling_is_changed_by_put_only() {
         &instance(),
         &desired(Mode::Additive, &wanted),
         &live,
-        Options::default(),
+        PlanOptions::default(),
     );
     let Verdict::Refused { reason, .. } = grow.verdict else {
         panic!("{grow:?}")
@@ -93,14 +93,14 @@ fn uncertain_entry_is_replaced_or_kept_with_a_note() {
         &instance(),
         &desired(Mode::Authoritative, &wanted),
         &live,
-        Options::default(),
+        PlanOptions::default(),
     );
     assert_eq!((verbs(&ours), &ours.incomplete), (vec!["put"], &None));
     let theirs = plan_instance(
         &instance(),
         &desired(Mode::Additive, &wanted),
         &live,
-        Options::default(),
+        PlanOptions::default(),
     );
     assert!(theirs.calls.is_empty() && theirs.incomplete.is_some());
 }
@@ -124,7 +124,7 @@ fn unknown_protocol_forbids_only_put() {
         &instance(),
         &desired(Mode::Authoritative, &wanted),
         &live,
-        Options::default(),
+        PlanOptions::default(),
     );
     assert_eq!(verbs(&safe), ["open", "open"]);
     assert!(safe.fallback.is_none() && safe.incomplete.is_some());
@@ -133,7 +133,7 @@ fn unknown_protocol_forbids_only_put() {
         &instance(),
         &desired(Mode::Authoritative, &narrower),
         &live,
-        Options::default(),
+        PlanOptions::default(),
     );
     assert!(
         matches!(refused.verdict, Verdict::Refused { .. }),
@@ -260,7 +260,7 @@ fn doubtful_entry_stays_unless_a_put_replaces_it() {
             &instance(),
             &desired(mode, &wanted),
             &live,
-            Options::default(),
+            PlanOptions::default(),
         );
         let case = format!("{mode:?} {protocols:?}: {plan:?}");
         assert_eq!(plan.has_remaining_doubt(), stay > 0, "{case}");
@@ -301,7 +301,7 @@ fn unreadable_entries_take_part_of_the_source_limit() {
         let live = LiveFirewall::read(&certain.chain(unknown).collect::<Vec<_>>());
         let mut desired = desired(Mode::Authoritative, &ssh(wanted));
         desired.strategy = Strategy::Incremental;
-        let plan = plan_instance(&instance(), &desired, &live, Options::default());
+        let plan = plan_instance(&instance(), &desired, &live, PlanOptions::default());
         let found = match &plan.verdict {
             Verdict::Refused { reason, .. } => Some(reason.as_str()),
             _ => None,
@@ -341,7 +341,7 @@ fn undecided_and_unreadable_instances_are_passed_on() {
         sites_unreadable: [(site.clone(), why("b"))].into(),
         ..Live::default()
     };
-    let found = plan(&desired, &live, Options::default());
+    let found = plan(&desired, &live, PlanOptions::default());
     let expected = Plan {
         undecided: vec![(id("undecided"), why("a"))],
         sites_unreadable: vec![(site, why("b"))],

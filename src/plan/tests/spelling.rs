@@ -7,7 +7,7 @@ use super::*;
 use crate::plan::lint::lint;
 use crate::plan::{Plan, plan_instance};
 
-const STRICT: Options = Options {
+const STRICT: PlanOptions = PlanOptions {
     strategy: None,
     strict_spelling: true,
 };
@@ -88,7 +88,7 @@ fn each_differently_spelled_rule_is_one_change() {
             plan.notes[0].text,
             "only the spelling differs: the same sources get in"
         );
-        let loosely = plan_instance(&instance(), &desired, &live, Options::default());
+        let loosely = plan_instance(&instance(), &desired, &live, PlanOptions::default());
         assert_eq!(loosely.verdict, Verdict::InSync);
         assert!(loosely.has_desired_spelling(&live));
         let observed = DesiredInstance {

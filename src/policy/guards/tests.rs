@@ -15,7 +15,7 @@ use crate::model::{
 };
 use crate::plan::Call;
 use crate::plan::arbitrary::{desired_instance, plans};
-use crate::plan::{Options, plan};
+use crate::plan::{PlanOptions, plan};
 
 fn tcp(port: i32) -> Key {
     Key::new(Protocol::Tcp, port, port).expect("a port")
@@ -73,7 +73,7 @@ fn planned(instances: &[(&str, &str, Vec<PortState>, Rules<'_>)]) -> Plan {
         live.instances.insert(id.clone(), instance);
         live.firewalls.insert(id, Ok(LiveFirewall::read(entries)));
     }
-    plan(&desired, &live, Options::default())
+    plan(&desired, &live, PlanOptions::default())
 }
 
 fn entries(rules: Rules<'_>) -> Vec<PortState> {

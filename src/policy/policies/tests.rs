@@ -17,7 +17,7 @@ use crate::model::{
     Mode, Origin, Policies, Policy, PolicySeverity, PortState, Protocol, Rule, Sources,
 };
 use crate::plan::arbitrary::{desired_instance, instance};
-use crate::plan::{self, Options, Plan};
+use crate::plan::{self, Plan, PlanOptions};
 
 /// A rule: a key, and its sources.
 type Line<'a> = (Key, &'a [&'a str]);
@@ -133,7 +133,7 @@ fn planned(desired: &Desired, instance: Instance, entries: &[PortState]) -> Plan
         firewalls: [(id(), Ok(LiveFirewall::read(entries)))].into(),
         ..Live::default()
     };
-    plan::plan(desired, &live, Options::default())
+    plan::plan(desired, &live, PlanOptions::default())
 }
 
 fn scene(

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use sha2::{Digest as _, Sha256};
 
 use super::Finding;
-use crate::render::json::Run;
+use crate::render::json::RunReport;
 use crate::strings::hex;
 
 /// The name of a configuration without a name.
@@ -25,7 +25,10 @@ pub(in crate::render) struct Alert<'a> {
 }
 
 /// All of them, in their order.
-pub(in crate::render) fn alerts<'a>(findings: &'a [Finding], run: &Run<'a>) -> Vec<Alert<'a>> {
+pub(in crate::render) fn alerts<'a>(
+    findings: &'a [Finding],
+    run: &RunReport<'a>,
+) -> Vec<Alert<'a>> {
     // How many read alike: rule, file and identity.
     let mut seen = BTreeMap::new();
     let mut alert = |finding: &'a Finding| {
@@ -44,7 +47,7 @@ pub(in crate::render) fn alerts<'a>(findings: &'a [Finding], run: &Run<'a>) -> V
 }
 
 /// The configuration, also where it was not named.
-pub(in crate::render) fn config<'a>(run: &Run<'a>) -> &'a str {
+pub(in crate::render) fn config<'a>(run: &RunReport<'a>) -> &'a str {
     if run.config.is_empty() {
         DEFAULT_CONFIG
     } else {

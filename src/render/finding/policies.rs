@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Finding, Level, Rule, instance_name, location_of};
+use super::{Finding, FindingKind, Level, instance_name, location_of};
 use crate::exposure::{self, ComparisonSubject, Exposed, Line};
 use crate::model::{Origin, PolicySeverity};
 use crate::policy::{Occurrence, Subject, Violation, ViolationKind};
@@ -95,7 +95,7 @@ impl ViolationGroup<'_> {
         let (policy, reason) = (sanitize(&violation.policy), sanitize(&violation.reason));
         let on = self.on.iter().map(|on| subject_name(on)).collect();
         Finding {
-            rule: Rule::Policy(policy.clone()),
+            rule: FindingKind::Policy(policy.clone()),
             level: level(violation),
             message: format!(
                 "{} policy `{policy}` ({}) on {}: {reason}",

@@ -38,17 +38,17 @@ fn violation(name: &str, seen: Occurrence, lines: &[usize]) -> Violation {
     }
 }
 
-fn log(run: &Run<'_>) -> Vec<Value> {
+fn log(run: &RunReport<'_>) -> Vec<Value> {
     let log: Value = serde_json::from_str(&sarif::document(run)).expect("JSON");
     let results = &log["runs"][0]["results"];
     results.as_array().expect("a list").clone()
 }
 
 fn logged(violations: &[Violation]) -> Vec<Value> {
-    log(&Run {
+    log(&RunReport {
         verb: "plan",
         violations,
-        ..Run::default()
+        ..RunReport::default()
     })
 }
 
@@ -59,9 +59,9 @@ fn repeated_mistake_is_one_finding() {
         .iter()
         .map(|name| violation(name, Occurrence::Introduced, &[7, 9]));
     let violations: Vec<Violation> = many.collect();
-    let run = Run {
+    let run = RunReport {
         violations: &violations,
-        ..Run::default()
+        ..RunReport::default()
     };
     let found = findings(&run);
     let [finding] = &found[..] else {
@@ -104,10 +104,10 @@ fn violation_without_a_rule_is_at_its_policy() {
     assert_eq!(at(&missing[0]), ("firewall.toml".into(), 90.into()));
     let mut built_in = violation("web-1", Occurrence::Live, &[]);
     built_in.declared = None;
-    let run = Run {
+    let run = RunReport {
         config: "fleet/a b.toml",
         violations: &[built_in],
-        ..Run::default()
+        ..RunReport::default()
     };
     assert_eq!(at(&log(&run)[0]), ("fleet/a%20b.toml".into(), 1.into()));
 }
@@ -117,7 +117,7 @@ proptest! {
 
     #[test]
     fn every_finding_has_a_location(plan in plans(Universe::Big)) {
-        let run = Run { verb: "plan", plan: Some(&plan), ..Run::default() };
+        let run = RunReport { verb: "plan", plan: Some(&plan), ..RunReport::default() };
         let results = log(&run);
         prop_assert_eq!(results.len(), findings(&run).len());
         for result in results {

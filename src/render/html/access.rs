@@ -6,11 +6,11 @@ use maud::{Markup, html};
 
 use super::head::Tile;
 use super::{all_names, code, joined, prose};
-use crate::render::access::{Group, Part, Weight, is_everyone};
+use crate::render::access::{AccessGroup, AccessSection, Weight, is_everyone};
 
 /// A number for each part.
-pub(super) fn tiles(parts: &[Part]) -> Vec<Tile> {
-    let tile = |part: &Part| {
+pub(super) fn tiles(parts: &[AccessSection]) -> Vec<Tile> {
+    let tile = |part: &AccessSection| {
         let class = part.words.weight.class();
         (class, part.words.title, part.subjects(), class)
     };
@@ -18,7 +18,7 @@ pub(super) fn tiles(parts: &[Part]) -> Vec<Tile> {
 }
 
 /// The parts, side by side where there is room.
-pub(super) fn parts(parts: &[Part]) -> Markup {
+pub(super) fn parts(parts: &[AccessSection]) -> Markup {
     html! {
         @if !parts.is_empty() {
             div.answer {
@@ -34,7 +34,7 @@ pub(super) fn parts(parts: &[Part]) -> Markup {
     }
 }
 
-fn entry(part: &Part, group: &Group) -> Markup {
+fn entry(part: &AccessSection, group: &AccessGroup) -> Markup {
     let cause = |(place, why): &(String, Option<String>)| {
         html! { (code(place)) @if let Some(why) = why { " " (prose(why)) } }
     };

@@ -13,10 +13,10 @@ use crate::model::{InstanceId, Key, LiveFirewall, Note};
 use crate::plan::{Cause, CauseKind, Change, InstancePlan, InstanceResult, Plan, Verdict};
 use crate::policy::Subject;
 use crate::render::formats::{count, format_key, format_last_day, sanitize, source_words};
-use crate::render::json::Run;
+use crate::render::json::RunReport;
 use crate::render::text::{calls_text, group_notes, missing_from};
 
-pub(super) fn rows<'a>(plans: &[&'a InstancePlan], run: &Run<'a>) -> Vec<Row<'a>> {
+pub(super) fn rows<'a>(plans: &[&'a InstancePlan], run: &RunReport<'a>) -> Vec<Row<'a>> {
     let mut against: BTreeMap<&InstanceId, Vec<(&str, &[Exposed])>> = BTreeMap::new();
     for violation in run.violations {
         if let Subject::Instance(id) = &violation.subject {
@@ -58,7 +58,7 @@ fn live_keys(live: &LiveFirewall) -> Vec<Key> {
 }
 
 /// The planned change of an instance, or its result.
-fn state_text(plan: &InstancePlan, run: &Run<'_>) -> String {
+fn state_text(plan: &InstancePlan, run: &RunReport<'_>) -> String {
     if let Some(result) = result(plan, run) {
         let status = result.outcome.status().to_string();
         return format!("{status}, {}", count(result.writes, "write"));
@@ -76,13 +76,17 @@ fn state_text(plan: &InstancePlan, run: &Run<'_>) -> String {
     words.to_owned()
 }
 
-fn result<'a>(plan: &InstancePlan, run: &Run<'a>) -> Option<&'a InstanceResult> {
+fn result<'a>(plan: &InstancePlan, run: &RunReport<'a>) -> Option<&'a InstanceResult> {
     let mut results = run.report?.results.iter();
     results.find(|result| result.id == plan.instance.id)
 }
 
 /// Everything about an instance but its name and its state.
-pub(super) fn instance_details(plan: &InstancePlan, labels: DiffLabels, run: &Run<'_>) -> Markup {
+pub(super) fn instance_details(
+    plan: &InstancePlan,
+    labels: DiffLabels,
+    run: &RunReport<'_>,
+) -> Markup {
     let reason = result(plan, run).and_then(|result| result.outcome.reason());
     html! {
         @if let Verdict::Refused { reason, hint } = &plan.verdict {

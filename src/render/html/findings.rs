@@ -16,7 +16,7 @@ use crate::render::finding::policies::{
 use crate::render::finding::{Finding, Level, findings_without_refusals};
 use crate::render::formats::{count, sanitize};
 use crate::render::group::group_by_key;
-use crate::render::json::Run;
+use crate::render::json::RunReport;
 
 /// Lines of access below a mistake; what a page has room for.
 const LINES: usize = 200;
@@ -30,12 +30,12 @@ pub(super) struct FoundSections<'a> {
 }
 
 /// Whether a guard or a policy stands in the way of all of it.
-pub(super) fn is_refused(run: &Run<'_>) -> bool {
+pub(super) fn is_refused(run: &RunReport<'_>) -> bool {
     !run.refusals.is_empty() || run.violations.iter().any(Violation::is_refusal)
 }
 
 impl<'a> FoundSections<'a> {
-    pub(super) fn of(run: &Run<'a>) -> Self {
+    pub(super) fn of(run: &RunReport<'a>) -> Self {
         let findings = findings_without_refusals(run).into_iter();
         let (errors, others) = findings.partition(|finding| finding.level == Level::Error);
         Self {
@@ -87,7 +87,7 @@ struct RefusingGuard<'a> {
     reasons: Vec<(&'a str, Vec<&'a Refusal>)>,
 }
 
-fn refusals<'a>(run: &Run<'a>) -> Vec<RefusingGuard<'a>> {
+fn refusals<'a>(run: &RunReport<'a>) -> Vec<RefusingGuard<'a>> {
     let by_reason = |(guard, refusals): (GuardName, Vec<&'a Refusal>)| RefusingGuard {
         guard,
         reasons: group_by_key(refusals.into_iter().map(|one| (one.reason.as_str(), one))),

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::{code, joined, prose};
 use crate::render::formats::{format_minute, sanitize};
-use crate::render::json::Run;
+use crate::render::json::RunReport;
 use crate::render::metadata::Metadata;
 
 /// The part above the sections.
@@ -57,7 +57,7 @@ impl Head<'_> {
 }
 
 /// When a run was, and what it was made from, as far as that is metadata.
-pub(super) fn origin_facts(run: &Run<'_>) -> Vec<Fact> {
+pub(super) fn origin_facts(run: &RunReport<'_>) -> Vec<Fact> {
     let mut facts: Vec<Fact> = Vec::new();
     let unknown = Metadata::default();
     let metadata = run.metadata.unwrap_or(&unknown);

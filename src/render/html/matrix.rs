@@ -26,11 +26,11 @@ const CHOICE: usize = 5;
 /// One service, or all for which there is no room.
 pub(super) struct Column {
     name: String,
-    pub(super) services: Vec<Service>,
+    pub(super) services: Vec<NamedService>,
 }
 
 /// The name of a service, and its part of the space of packets.
-pub(super) struct Service {
+pub(super) struct NamedService {
     pub(super) name: String,
     /// The keys, where the name does not say them.
     keys: String,
@@ -79,7 +79,7 @@ impl Row<'_> {
 }
 
 /// Instances of which all is the same.
-struct Group {
+struct RowGroup {
     members: Vec<ComparisonSubject>,
     state: String,
     class: String,
@@ -93,7 +93,7 @@ struct Group {
 #[derive(Default)]
 struct Table {
     columns: Vec<Column>,
-    groups: Vec<Group>,
+    groups: Vec<RowGroup>,
 }
 
 /// Every instance.
@@ -184,7 +184,7 @@ impl Table {
         details_of: &dyn Fn(usize) -> Markup,
     ) -> Self {
         let columns = columns(rows, service);
-        let mut groups: Vec<(&Row<'_>, Group)> = Vec::new();
+        let mut groups: Vec<(&Row<'_>, RowGroup)> = Vec::new();
         // Those that read alike below the table; the table has rules that do not change, too.
         let mut known: HashMap<(&str, String), Vec<usize>> = HashMap::new();
         for (at, row) in rows {
@@ -200,7 +200,7 @@ impl Table {
                     .map(|column| cell(row, &kept, column, labels));
                 let against: BTreeSet<&str> =
                     row.against.iter().map(|(policy, _)| *policy).collect();
-                let group = Group {
+                let group = RowGroup {
                     members: Vec::new(),
                     state: row.state.clone(),
                     class: labels.class(row.diff),
@@ -232,7 +232,7 @@ impl Table {
                         @for Column { name, services } in &self.columns {
                             th scope="col" {
                                 (sanitize(name))
-                                @if let [Service { keys, .. }] = &services[..] { small { (sanitize(keys)) } }
+                                @if let [NamedService { keys, .. }] = &services[..] { small { (sanitize(keys)) } }
                             }
                         }
                     }
@@ -303,7 +303,7 @@ fn columns(rows: &[(usize, &Row<'_>)], name: ServiceName<'_>) -> Vec<Column> {
     columns
 }
 
-fn service(name: String, keys: &BTreeSet<Key>) -> Service {
+fn service(name: String, keys: &BTreeSet<Key>) -> NamedService {
     let everyone = |key: &Key| (*key, Sources::anywhere());
     let only_all = keys.iter().all(|key| key.protocol() == Protocol::All);
     let firewall: Firewall = keys.iter().map(everyone).collect();
@@ -315,7 +315,7 @@ fn service(name: String, keys: &BTreeSet<Key>) -> Service {
         .collect();
     let texts: Vec<String> = keys.iter().map(ToString::to_string).collect();
     let keys = texts.join(", ");
-    Service {
+    NamedService {
         keys: if keys == name { String::new() } else { keys },
         name,
         area,

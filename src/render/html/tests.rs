@@ -46,7 +46,7 @@ proptest! {
         // In the heading, in a finding, in its hint and in a note.
         let said = |text: &str| {
             let error = Problem::error(Code::Failed, text, Some(text.to_owned()));
-            let run = Run { verb: "plan", error: Some(error), ..Run::default() };
+            let run = RunReport { verb: "plan", error: Some(error), ..RunReport::default() };
             page(&run, &|_| None, &[text.to_owned()])
         };
         let page = said(&text);
@@ -65,7 +65,7 @@ proptest! {
 
     #[test]
     fn page_is_self_contained(plan in plans(Universe::Big)) {
-        let run = Run { verb: "plan", plan: Some(&plan), ..Run::default() };
+        let run = RunReport { verb: "plan", plan: Some(&plan), ..RunReport::default() };
         let page = page(&run, &|_| None, &[]);
         let (opened, closed) = tags(&page);
         prop_assert_eq!(opened, closed);
@@ -83,7 +83,7 @@ proptest! {
         let (table, _) = page.split_once("<div class=\"sections\">").unwrap_or((&page, ""));
         prop_assert_eq!(table.contains("<span class=\"source wider\">+"), opens, "{}", page);
         // The other way round it is drift, of which the page speaks in other words.
-        let run = Run { verb: "drift", plan: Some(&plan), ..Run::default() };
+        let run = RunReport { verb: "drift", plan: Some(&plan), ..RunReport::default() };
         let page = super::page(&run, &|_| None, &[]);
         prop_assert_eq!(page.contains("<h2 id=\"wider\">Live allows more than declared"), closes);
         prop_assert_eq!(page.contains("<h2 id=\"lacks\">Live lacks"), opens);

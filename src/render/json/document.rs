@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FORMAT, Problem, Run, VERSION};
+use super::{FORMAT, Problem, RunReport, VERSION};
 use crate::model::{
     Calls, Fingerprint, InstanceId, Missing, Note, Shard, Site, Undeclared, Unreadable, pairs,
 };
@@ -23,7 +23,7 @@ use crate::render::metadata::{Expiring, LastChange};
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(in crate::render) struct Document<'a> {
+pub(in crate::render) struct ReportDocument<'a> {
     /// Environment variables that took effect, or that the verb does not take; left out where there is none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(in crate::render) environment: Vec<String>,
@@ -82,7 +82,7 @@ pub(in crate::render) struct Document<'a> {
     pub(in crate::render) seen_in_bulk: Vec<Cow<'a, InstanceId>>,
 }
 
-impl<'a> Document<'a> {
+impl<'a> ReportDocument<'a> {
     /// One of this program, without anything to list.
     pub(in crate::render) fn empty() -> Self {
         Self {
@@ -94,7 +94,7 @@ impl<'a> Document<'a> {
     }
 
     /// The report of a run.
-    pub(in crate::render) fn of(run: &'a Run<'a>) -> Self {
+    pub(in crate::render) fn of(run: &'a RunReport<'a>) -> Self {
         let mut document = Self {
             verb: run.verb.into(),
             exit_code: run.exit_code,
@@ -233,7 +233,7 @@ pub(in crate::render) struct Summary {
 
 impl Summary {
     /// Of what a report lists; of its writes only where it has `tried` any.
-    pub(in crate::render) fn of(document: &Document<'_>, tried: bool) -> Self {
+    pub(in crate::render) fn of(document: &ReportDocument<'_>, tried: bool) -> Self {
         let plans = || document.instances.iter().map(|instance| &*instance.plan);
         let count = |is: fn(&InstancePlan) -> bool| plans().filter(|plan| is(plan)).count();
         let outcomes = document.instances.iter().flat_map(|i| &i.outcome);

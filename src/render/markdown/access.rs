@@ -9,10 +9,10 @@ use std::fmt::Write as _;
 use super::escape::prose;
 use super::{Detail, NAMED, code, folded};
 use crate::exposure::ComparisonSubject;
-use crate::render::access::{Group, Part, Weight, is_everyone, subjects};
+use crate::render::access::{AccessGroup, AccessSection, Weight, is_everyone, subjects};
 
 /// A table for each part. Closed access is folded; in a short comment it is counted, as doubtful access is.
-pub(super) fn parts(out: &mut String, parts: &[Part], detail: Detail) {
+pub(super) fn parts(out: &mut String, parts: &[AccessSection], detail: Detail) {
     for part in parts {
         let words = part.words;
         let on = format!("{} {}", words.sentence.0, part.subjects());
@@ -30,7 +30,7 @@ pub(super) fn parts(out: &mut String, parts: &[Part], detail: Detail) {
     }
 }
 
-fn table(part: &Part, short: bool) -> String {
+fn table(part: &AccessSection, short: bool) -> String {
     let words = part.words;
     let (because, rule) = match words.cause_heading {
         Some(because) => (format!(" {because} |"), "---|"),
@@ -53,13 +53,13 @@ fn table(part: &Part, short: bool) -> String {
     table
 }
 
-fn named(group: &Group, short: bool) -> String {
+fn named(group: &AccessGroup, short: bool) -> String {
     let aside = group.aside.as_deref().map(prose);
     let aside = aside.map_or_else(String::new, |aside| format!(", {aside}"));
     names(&group.members, short) + &aside
 }
 
-fn causes(group: &Group) -> String {
+fn causes(group: &AccessGroup) -> String {
     let named = group.causes.iter().take(NAMED).map(|(place, why)| {
         let why = why.as_deref().map(prose);
         let why = why.map_or_else(String::new, |why| format!(" {why}"));
@@ -73,10 +73,10 @@ fn causes(group: &Group) -> String {
 }
 
 /// Each kind of access once, with those on whom it is; only counted where it is to be shortest.
-fn sums(out: &mut String, part: &Part, detail: Detail) {
+fn sums(out: &mut String, part: &AccessSection, detail: Detail) {
     let _ = writeln!(out, "**{}**\n", part.words.title);
     if detail == Detail::Counts {
-        let to_everyone = |group: &&Group| group.lines.iter().any(|line| is_everyone(line));
+        let to_everyone = |group: &&AccessGroup| group.lines.iter().any(|line| is_everyone(line));
         let everyone = part.groups.iter().filter(to_everyone);
         let everyone = match subjects(everyone.flat_map(|group| &group.members)) {
             on if on.is_empty() => String::new(),

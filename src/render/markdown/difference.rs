@@ -10,10 +10,10 @@ use super::access::{names, parts};
 use super::escape::prose;
 use super::{Detail, NAMED, SHORTENED, first_that_fits, fits, folded, write_findings};
 use crate::exposure::{self, ComparedDocument, ComparisonSubject};
-use crate::render::access::{Part, is_everyone, of_comparison, subjects};
+use crate::render::access::{AccessSection, is_everyone, of_comparison, subjects};
 use crate::render::difference::{Comparison, blocks, one_sentence, summary, undeclared_on};
 use crate::render::formats::count;
-use crate::render::json::Severity;
+use crate::render::json::ProblemSeverity;
 
 /// The comment. Its first line is a mark that a bot knows its own comment by.
 pub(crate) fn difference(comparison: &Comparison<'_>) -> String {
@@ -45,7 +45,7 @@ fn sentence_comment(comparison: &Comparison<'_>) -> Option<String> {
     Some(out)
 }
 
-fn render(comparison: &Comparison<'_>, all: &[Part], detail: Detail) -> String {
+fn render(comparison: &Comparison<'_>, all: &[AccessSection], detail: Detail) -> String {
     let mut out = head(comparison, detail);
     parts(&mut out, all, detail);
     if detail >= Detail::Short {
@@ -69,7 +69,7 @@ fn head(comparison: &Comparison<'_>, detail: Detail) -> String {
     if comparison
         .problems
         .iter()
-        .any(|p| p.severity == Severity::Error)
+        .any(|p| p.severity == ProblemSeverity::Error)
     {
         out.push_str(" **Not everything could be compared.**");
     }

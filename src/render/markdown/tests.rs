@@ -13,13 +13,13 @@ use crate::model::{
     LiveFirewall, Mode, Origin, Protocol, Rule, Sources, Strategy,
 };
 use crate::plan::arbitrary::plans;
-use crate::plan::{Options, Plan, plan_instance};
+use crate::plan::{Plan, PlanOptions, plan_instance};
 
-fn run(plan: &Plan) -> Run<'_> {
-    Run {
+fn run(plan: &Plan) -> RunReport<'_> {
+    RunReport {
         verb: "plan",
         plan: Some(plan),
-        ..Run::default()
+        ..RunReport::default()
     }
 }
 
@@ -57,14 +57,14 @@ fn text_from_outside_is_not_markup() {
 
 #[test]
 fn run_without_a_plan_has_a_headline() {
-    let invalid = Run {
+    let invalid = RunReport {
         verb: "check",
         problems: vec![crate::render::json::Problem::error(
             crate::model::Code::UnknownKey,
             "unknown key `a|b`",
             None,
         )],
-        ..Run::default()
+        ..RunReport::default()
     };
     assert_eq!(
         comment(&invalid),
@@ -137,7 +137,7 @@ fn many_ports(instances: i32) -> Plan {
             &instance,
             &desired,
             &LiveFirewall::default(),
-            Options::default(),
+            PlanOptions::default(),
         )
     };
     Plan {

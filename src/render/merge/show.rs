@@ -8,9 +8,9 @@ use std::fmt::Write as _;
 
 use super::Merged;
 use crate::model::InstanceId;
-use crate::plan::Status;
+use crate::plan::OutcomeStatus;
 use crate::render::formats::{count, nonzero_counts, sanitize};
-use crate::render::json::{Document, Severity};
+use crate::render::json::{ProblemSeverity, ReportDocument};
 use crate::render::markdown::escape::{code, prose};
 
 /// Names in one list of a comment, which has a limit.
@@ -76,7 +76,7 @@ pub(crate) fn markdown(Merged(merged): &Merged) -> String {
     out
 }
 
-fn headline(merged: &Document<'_>) -> String {
+fn headline(merged: &ReportDocument<'_>) -> String {
     let summary = &merged.summary;
     let [(_, failed), (_, changed), (_, differing), ..] = lists(merged);
     let mut parts = vec!["in sync".to_owned()];
@@ -116,9 +116,9 @@ fn headline(merged: &Document<'_>) -> String {
     )
 }
 
-fn errors(merged: &Document<'_>) -> Vec<String> {
+fn errors(merged: &ReportDocument<'_>) -> Vec<String> {
     let problems = merged.problems.iter();
-    let problems = problems.filter(|problem| problem.severity == Severity::Error);
+    let problems = problems.filter(|problem| problem.severity == ProblemSeverity::Error);
     let refusals = merged.refusals.iter().map(|refusal| {
         let on = refusal.instance.as_ref();
         let on = on.map_or_else(String::new, |id| format!(" on {id}"));
@@ -134,9 +134,9 @@ fn errors(merged: &Document<'_>) -> Vec<String> {
 }
 
 /// Names behind their labels, what is worst first.
-fn lists(merged: &Document<'_>) -> [(&'static str, Vec<String>); 9] {
+fn lists(merged: &ReportDocument<'_>) -> [(&'static str, Vec<String>); 9] {
     let instances = || merged.instances.iter();
-    let ended = |is: fn(Status) -> bool| {
+    let ended = |is: fn(OutcomeStatus) -> bool| {
         let ended = instances().filter(|i| i.outcome.as_ref().is_some_and(|o| is(o.status)));
         ended
             .map(|i| i.plan.instance.id.to_string())
@@ -159,7 +159,7 @@ fn lists(merged: &Document<'_>) -> [(&'static str, Vec<String>); 9] {
         .map(|undeclared| undeclared.id.to_string());
     [
         ("failed", ended(|status| !status.is_success())),
-        ("changed", ended(Status::is_success)),
+        ("changed", ended(OutcomeStatus::is_success)),
         ("differ", not_tried.collect()),
         ("against a policy", violations.collect()),
         ("unreadable", names(&merged.unreadable)),

@@ -71,7 +71,7 @@ fn all() -> [(&'static str, &'static str, Value); 5] {
         schema
     };
     let plan = "What `portward plan --out` writes and `portward apply` takes.";
-    let mut plan = derived::<file::Document<'_>>("plan", plan);
+    let mut plan = derived::<file::PlanDocument<'_>>("plan", plan);
     // It is absent only while it is computed.
     if let Some(required) = plan["required"].as_array_mut() {
         required.push(json!("digest"));
@@ -81,7 +81,7 @@ fn all() -> [(&'static str, &'static str, Value); 5] {
         (
             "report",
             REPORT,
-            derived::<report::Document<'_>>(
+            derived::<report::ReportDocument<'_>>(
                 "report",
                 "What `--format json` and `--report json=FILE` write.",
             ),
@@ -97,7 +97,7 @@ fn all() -> [(&'static str, &'static str, Value); 5] {
         (
             "explain",
             EXPLAIN,
-            environment(derived::<explanation::Document<'_>>(
+            environment(derived::<explanation::ExplanationDocument<'_>>(
                 "explain",
                 "What `explain --format json` prints: whether somebody gets in, and by which rules.",
             )),

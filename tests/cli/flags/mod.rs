@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use portward::emulator::{Options, Quirks};
+use portward::emulator::{EmulatorOptions, Quirks};
 use portward::inventory::{Entry, Inventory};
 
 use crate::served_emulator::Server;

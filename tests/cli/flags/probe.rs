@@ -405,13 +405,13 @@ pub(super) fn run(at: Where, args: &[String], env: &[(String, String)]) -> Seen 
         Where::Nowhere => {}
         Where::Emulator(file) => args.extend(["--emulator", file]),
         Where::Served(page, latency) => {
-            let options = Options {
+            let options = EmulatorOptions {
                 quirks: Quirks {
                     instances_per_page: page,
                     ..Quirks::default()
                 },
                 latency: Duration::from_millis(latency),
-                ..Options::default()
+                ..EmulatorOptions::default()
             };
             let mut inventory = live();
             let many = (10..22).map(|n| {

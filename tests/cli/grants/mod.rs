@@ -15,7 +15,7 @@ mod with;
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use portward::emulator::{CloseEffect, Faults, OpenEffect, Options, Quirks, Trigger};
+use portward::emulator::{CloseEffect, EmulatorOptions, Faults, OpenEffect, Quirks, Trigger};
 use portward::inventory::Inventory;
 use portward::model::PortState;
 use time::OffsetDateTime;
@@ -92,10 +92,10 @@ pub(super) fn served(quirks: Quirks, script: Vec<Trigger>, fleet: Inventory) -> 
     };
     Server::with(
         fleet,
-        Options {
+        EmulatorOptions {
             quirks,
             faults,
-            ..Options::default()
+            ..EmulatorOptions::default()
         },
     )
 }

@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portward::apply::receipt::{Header, Receipt, ReceiptFile, Scope};
+use portward::apply::receipt::{Header, Receipt, ReceiptFile, RunScope};
 use portward::apply::{
     self, Clock, Confirmation, Intent, Journal, Settings, Stage, Stop, Tools, Validity,
 };
@@ -181,9 +181,9 @@ async fn look(scene: &Scene, service: &Service, strict_spelling: bool) -> (Desir
         let rules = rules.map_err(|error| Unreadable::from(&error));
         live.firewalls.insert(id.clone(), rules);
     }
-    let options = plan::Options {
+    let options = plan::PlanOptions {
         strict_spelling,
-        ..plan::Options::default()
+        ..plan::PlanOptions::default()
     };
     let plan = plan::plan(&desired, &live, options);
     (desired, live, plan)
@@ -285,7 +285,7 @@ impl<'a> Notebook<'a> {
     pub(crate) fn new(on_disk: bool, clock: &'a dyn Clock) -> Self {
         let file = on_disk.then(|| {
             let folder = tempfile::tempdir().expect("a folder");
-            let header = Header::new(OffsetDateTime::UNIX_EPOCH, Scope::default());
+            let header = Header::new(OffsetDateTime::UNIX_EPOCH, RunScope::default());
             let file = ReceiptFile::create(folder.path(), &header).expect("a receipt");
             (file, folder)
         });

@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use portward::apply::{Clock as _, Settings};
-use portward::emulator::{Faults, InProcess, Options};
+use portward::emulator::{EmulatorOptions, Faults, InProcess};
 use portward::model::InstanceId;
 use portward::plan::{Plan, Verdict};
 
@@ -167,11 +167,11 @@ fn service(
     faults: &Faults,
     time: &Rc<Time>,
 ) -> Service {
-    let options = Options {
+    let options = EmulatorOptions {
         secret_key: SECRET.to_owned(),
         quirks: scene.quirks.clone(),
         faults: faults.clone(),
-        ..Options::default()
+        ..EmulatorOptions::default()
     };
     let emulator = InProcess::new(inventory.clone(), options, time.now());
     Service::new(emulator, Rc::clone(time))

@@ -8,7 +8,7 @@ use super::ApplyArgs;
 use super::confirm::ConfirmationRequest;
 use super::prepare::Prepared;
 use super::probe;
-use crate::apply::receipt::{Header, ReceiptFile, Scope};
+use crate::apply::receipt::{Header, ReceiptFile, RunScope};
 use crate::apply::{self, Progress, Settings, Stop, SystemClock, Tools};
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
@@ -99,7 +99,7 @@ pub(super) async fn execute(
 
 fn create_receipt(args: &ApplyArgs, prepared: &Prepared) -> Result<ReceiptFile, CommandError> {
     let scope = prepared.scope.clone();
-    let scope = Scope {
+    let scope = RunScope {
         account: scope.account,
         regions: scope.regions,
         targets: scope.targets,
@@ -117,7 +117,7 @@ fn create_receipt(args: &ApplyArgs, prepared: &Prepared) -> Result<ReceiptFile, 
     })
 }
 
-struct ProgressAdapter<'a>(progress::Progress<'a>);
+struct ProgressAdapter<'a>(progress::ProgressDisplay<'a>);
 
 impl Progress for ProgressAdapter<'_> {
     fn started(&self, id: &InstanceId) {

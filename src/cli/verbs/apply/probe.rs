@@ -37,7 +37,7 @@ pub(super) async fn run(command: &str) -> io::Result<bool> {
     #[cfg(unix)]
     shell.process_group(0);
     let mut child = shell.spawn()?;
-    let _group = group::Group::new(&child);
+    let _group = group::ProcessGroup::new(&child);
     let status = child.wait().await?;
     Ok(status.success())
 }
@@ -79,9 +79,9 @@ mod group {
     static RUNNING: AtomicI32 = AtomicI32::new(0);
 
     /// The processes of a probe. They end when this is dropped.
-    pub(super) struct Group;
+    pub(super) struct ProcessGroup;
 
-    impl Group {
+    impl ProcessGroup {
         pub(super) fn new(leader: &Child) -> Self {
             let id = leader.id().and_then(|id| i32::try_from(id).ok());
             RUNNING.store(id.unwrap_or(0), Ordering::SeqCst);
@@ -89,7 +89,7 @@ mod group {
         }
     }
 
-    impl Drop for Group {
+    impl Drop for ProcessGroup {
         fn drop(&mut self) {
             kill();
         }
@@ -108,9 +108,9 @@ mod group {
     use tokio::process::Child;
 
     /// There are no groups of processes here.
-    pub(super) struct Group;
+    pub(super) struct ProcessGroup;
 
-    impl Group {
+    impl ProcessGroup {
         pub(super) fn new(_: &Child) -> Self {
             Self
         }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::statements::selector;
 use crate::cli::documents::{GroupStatements, ResolveContext};
 use crate::cli::session;
-use crate::config::Scope;
+use crate::config::TableScope;
 use crate::exposure::{Compared, ComparisonSubject};
 use crate::model::Site;
 
@@ -48,7 +48,7 @@ pub(super) fn compare_groups(
         let mut places = context
             .places
             .iter()
-            .map(|place| Scope::from(place.clone()));
+            .map(|place| TableScope::from(place.clone()));
         let other = if !nothing_known || places.any(|place| !scope.excludes(&place)) {
             "other "
         } else {
@@ -67,16 +67,16 @@ pub(super) fn selectors<'a>(
     old: &'a GroupStatements,
     new: &'a GroupStatements,
     targets: &[String],
-) -> BTreeMap<&'a str, &'a Scope> {
+) -> BTreeMap<&'a str, &'a TableScope> {
     let all = old.statements.selectors().into_iter();
     let all = all.chain(new.statements.selectors());
     let any = targets.is_empty();
     // A name without a sign of a pattern is one instance, which is told by itself.
     let targets: Vec<&String> = targets.iter().filter(|text| !is_literal(text)).collect();
     let sites: BTreeSet<&Site> = old.sites.union(&new.sites).collect();
-    let may_take = |scope: &Scope| {
+    let may_take = |scope: &TableScope| {
         targets.iter().any(|text| {
-            let described = Scope::parse(text);
+            let described = TableScope::parse(text);
             let by_name = described.is_none_or(|described| !described.excludes(scope));
             // A star reaches over the whole of `REGION/NAME`.
             let by_site = session::pattern(text).is_ok_and(|pattern| {

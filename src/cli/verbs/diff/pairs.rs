@@ -37,7 +37,7 @@ pub(super) fn align_regions(before: &mut Document, after: &mut Document) {
 }
 
 /// One instance, with its rules in each document.
-pub(super) type Pair = (Option<InstanceId>, [InstanceRulesResult; 2]);
+pub(super) type InstancePair = (Option<InstanceId>, [InstanceRulesResult; 2]);
 
 /// Pairs instances by region and name. One that only one document has is compared with a firewall that lets nobody in, or,
 /// where the other is a configuration and nothing in it is about the instance, with what is live and stays.
@@ -46,7 +46,7 @@ pub(super) fn pairs(
     after: &mut Document,
     names: [&OpenedDocument; 2],
     live: &BTreeMap<InstanceId, InstanceRulesResult>,
-) -> Result<Vec<Pair>, CommandError> {
+) -> Result<Vec<InstancePair>, CommandError> {
     match (before.unnamed.take(), after.unnamed.take()) {
         (None, None) => {}
         (Some(old), Some(new)) => {

@@ -8,8 +8,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cli::documents::{Declared, GroupRules, InstanceRules, Retained, Statements};
-use crate::config::Scope;
+use crate::cli::documents::{GroupRules, InstanceRules, Retained, Statements, TableMatch};
+use crate::config::TableScope;
 use crate::exposure::{
     self, Access, Compared, ComparedDocument, ComparisonSubject, DocumentFirewall, Effective, Reach,
 };
@@ -58,7 +58,7 @@ pub(super) fn instance(
 /// Compares the rules of two configurations for every instance of a selector without a table of its own.
 pub(super) fn selector(
     subject: &ComparisonSubject,
-    scope: &Scope,
+    scope: &TableScope,
     [old, new]: [&Statements; 2],
     sites: &BTreeSet<Site>,
 ) -> Vec<Compared> {
@@ -87,7 +87,7 @@ impl Parts {
     }
 
     fn of_selector(
-        scope: &Scope,
+        scope: &TableScope,
         [old, new]: [&Statements; 2],
         [before, after]: [&InstanceRules; 2],
         sites: &BTreeSet<Site>,
@@ -103,7 +103,7 @@ impl Parts {
         for (condition, part) in &mut parts.0 {
             let unless = condition.unless.iter();
             let unless = unless.filter_map(|spelling| self::group_scope(spelling, before, after));
-            let unless: Vec<&Scope> = unless.collect();
+            let unless: Vec<&TableScope> = unless.collect();
             if !unless.is_empty() && !scope.has_more_than(&unless, sites) {
                 let change = "whether there is an instance for which this holds".to_owned();
                 part.undecided.push(change);
@@ -212,7 +212,7 @@ impl Parts {
             let retained = |rules: &InstanceRules| rules.retained_in(belongs.as_deref(), unless);
             let is_out = |rules: &InstanceRules| {
                 let mut groups = rules.group_rules.iter();
-                rules.declared != Declared::Yes
+                rules.declared != TableMatch::Yes
                     && groups.all(|group| unless.contains(&group.spelling))
             };
             part.undeclared = match (is_out(before), is_out(after)) {
@@ -261,7 +261,7 @@ impl Parts {
                     let among = |spelling: &String| {
                         rules.group_rules.iter().any(|g| g.spelling == *spelling)
                     };
-                    rules.declared == Declared::Yes || condition.unless.iter().all(among)
+                    rules.declared == TableMatch::Yes || condition.unless.iter().all(among)
                 })
         };
         let is_reported = |part: &Part| !part.undecided.is_empty() || part.undeclared.is_some();
@@ -432,7 +432,7 @@ impl Part {
 impl Condition {
     fn text(&self, [before, after]: [&InstanceRules; 2]) -> Option<String> {
         let description =
-            |spelling: &String| group_scope(spelling, before, after).map(Scope::to_string);
+            |spelling: &String| group_scope(spelling, before, after).map(TableScope::to_string);
         let belongs = self.belongs.as_ref().and_then(description);
         let unless: Vec<String> = self.unless.iter().filter_map(description).collect();
         match (belongs, unless.join(" or ")) {
@@ -452,7 +452,7 @@ fn group_scope<'a>(
     spelling: &str,
     before: &'a InstanceRules,
     after: &'a InstanceRules,
-) -> Option<&'a Scope> {
+) -> Option<&'a TableScope> {
     let mut groups = before.group_rules.iter().chain(&after.group_rules);
     let group = groups.find(|group| group.spelling == spelling);
     group.map(|group| &group.scope)

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::future::join_all;
 use time::{Duration, OffsetDateTime};
 
-use super::{Check, Status};
+use super::{Check, CheckStatus};
 use crate::cli::connection::Connection;
 use crate::cli::exit::Exit;
 use crate::cli::session;
@@ -49,7 +49,7 @@ pub(super) async fn run_checks(
         };
         let account = name.and_then(|name| accounts.get(name));
         let own = check_account(aws, name, account).await;
-        let usable = own.iter().all(|check| check.status != Status::Fail);
+        let usable = own.iter().all(|check| check.status != CheckStatus::Fail);
         checks.extend(own.into_iter().map(|check| check.with_account(name)));
         let own_sites: Vec<Site> = sites
             .iter()
@@ -257,19 +257,19 @@ mod tests {
     #[test]
     fn clock_skew_is_limited_by_signature_tolerance() {
         for (seconds, status, text) in [
-            (0, Status::Ok, "agrees with the service's"),
-            (-2, Status::Ok, "agrees with the service's"),
-            (59, Status::Ok, "59 s behind the service's"),
-            (-60, Status::Warn, "60 s ahead of the service's"),
-            (299, Status::Warn, "299 s behind the service's"),
-            (300, Status::Fail, "300 s behind the service's"),
-            (-86_400, Status::Fail, "86400 s ahead of the service's"),
+            (0, CheckStatus::Ok, "agrees with the service's"),
+            (-2, CheckStatus::Ok, "agrees with the service's"),
+            (59, CheckStatus::Ok, "59 s behind the service's"),
+            (-60, CheckStatus::Warn, "60 s ahead of the service's"),
+            (299, CheckStatus::Warn, "299 s behind the service's"),
+            (300, CheckStatus::Fail, "300 s behind the service's"),
+            (-86_400, CheckStatus::Fail, "86400 s ahead of the service's"),
         ] {
             let check = check_clock(Some(Duration::seconds(seconds)));
             assert_eq!((check.status, check.text.as_str()), (status, text));
-            assert_eq!(check.fix.is_some(), status != Status::Ok);
+            assert_eq!(check.fix.is_some(), status != CheckStatus::Ok);
         }
-        assert_eq!(check_clock(None).status, Status::Warn);
+        assert_eq!(check_clock(None).status, CheckStatus::Warn);
     }
 
     #[test]
@@ -280,10 +280,10 @@ mod tests {
             expires: minutes.map(|minutes| OffsetDateTime::now_utc() + Duration::minutes(minutes)),
         };
         for (minutes, status) in [
-            (None, Status::Ok),
-            (Some(60), Status::Ok),
-            (Some(10), Status::Warn),
-            (Some(-10), Status::Warn),
+            (None, CheckStatus::Ok),
+            (Some(60), CheckStatus::Ok),
+            (Some(10), CheckStatus::Warn),
+            (Some(-10), CheckStatus::Warn),
         ] {
             assert_eq!(
                 check_credentials(&found(minutes)).status,

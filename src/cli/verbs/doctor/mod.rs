@@ -38,7 +38,7 @@ pub(super) struct DoctorArgs {
 /// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-enum Status {
+enum CheckStatus {
     Ok,
     Warn,
     Fail,
@@ -53,7 +53,7 @@ struct Check {
     name: &'static str,
     /// The account, by its name in the configuration.
     account: Option<String>,
-    status: Status,
+    status: CheckStatus,
     text: String,
     /// The hint.
     fix: Option<String>,
@@ -67,7 +67,7 @@ impl Check {
         Self {
             name,
             account: None,
-            status: Status::Ok,
+            status: CheckStatus::Ok,
             text: text.into(),
             fix: None,
             exit: Exit::Done,
@@ -76,7 +76,7 @@ impl Check {
 
     fn warn(name: &'static str, text: impl Into<String>, fix: impl Into<String>) -> Self {
         Self {
-            status: Status::Warn,
+            status: CheckStatus::Warn,
             fix: Some(fix.into()),
             ..Self::ok(name, text)
         }
@@ -84,7 +84,7 @@ impl Check {
 
     fn fail(name: &'static str, text: impl Into<String>, fix: Option<String>, exit: Exit) -> Self {
         Self {
-            status: Status::Fail,
+            status: CheckStatus::Fail,
             fix,
             exit,
             ..Self::ok(name, text)
@@ -188,16 +188,16 @@ fn check_configuration(path: Option<&Path>) -> Result<(Option<Config>, Check), C
 fn text(checks: &[Check]) -> String {
     let mut text = String::new();
     let count_of = |status| checks.iter().filter(|check| check.status == status).count();
-    let (warned, failed) = (count_of(Status::Warn), count_of(Status::Fail));
+    let (warned, failed) = (count_of(CheckStatus::Warn), count_of(CheckStatus::Fail));
     if is_quiet() && warned + failed == 0 {
         return text;
     }
-    let is_shown = |check: &&Check| !(is_quiet() && check.status == Status::Ok);
+    let is_shown = |check: &&Check| !(is_quiet() && check.status == CheckStatus::Ok);
     for check in checks.iter().filter(is_shown) {
         let status = match check.status {
-            Status::Ok => "ok",
-            Status::Warn => "warn",
-            Status::Fail => "fail",
+            CheckStatus::Ok => "ok",
+            CheckStatus::Warn => "warn",
+            CheckStatus::Fail => "fail",
         };
         let account = check.account.as_deref().map(|name| format!("{name}: "));
         let found = sanitize(&(account.unwrap_or_default() + &check.text));

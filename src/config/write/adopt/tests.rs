@@ -15,7 +15,7 @@ use crate::model::arbitrary::{Universe, firewall};
 use crate::model::{
     AddressType, Desired, Firewall, InstanceId, Key, Live, LiveFirewall, Protocol, Sources,
 };
-use crate::plan::{Options, Plan, Verdict, plan};
+use crate::plan::{Plan, PlanOptions, Verdict, plan};
 
 const CONFIG: &str = r#"# The fleet of an example.
 version = 1
@@ -97,13 +97,13 @@ fn desired(config: &Config, live: &Live) -> Desired {
 }
 
 fn planned(text: &str, live: &Live) -> Plan {
-    plan(&desired(&config(text), live), live, Options::default())
+    plan(&desired(&config(text), live), live, PlanOptions::default())
 }
 
 fn adopted(text: &str, live: &Live) -> (String, AdoptedConfig) {
     let config = config(text);
     let desired = desired(&config, live);
-    let plan = plan(&desired, live, Options::default());
+    let plan = plan(&desired, live, PlanOptions::default());
     let keys: Vec<BTreeSet<_>> = plan
         .instances
         .iter()

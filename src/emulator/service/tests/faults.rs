@@ -8,9 +8,9 @@ use super::*;
 use crate::model::PortState;
 
 pub(super) fn with_faults(faults: Faults) -> InProcess {
-    let options = Options {
+    let options = EmulatorOptions {
         faults,
-        ..Options::default()
+        ..EmulatorOptions::default()
     };
     InProcess::new(inventory(), options, START)
 }
@@ -36,12 +36,12 @@ pub(super) fn scripted(action: Option<&'static str>, nth: u64, event: ScriptedEv
 #[test]
 fn rates_are_enforced_by_the_clock_of_the_caller() {
     for (quirk, status) in [("throttle-status=403", 403), ("throttle-status=400", 400)] {
-        let mut options = Options {
+        let mut options = EmulatorOptions {
             faults: Faults {
                 throttle: true,
                 ..Faults::default()
             },
-            ..Options::default()
+            ..EmulatorOptions::default()
         };
         options.quirks.set(quirk).expect("a quirk");
         let service = InProcess::new(inventory(), options, START);
@@ -350,9 +350,9 @@ proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
     #[test]
     fn journal_records_are_consistent(seed: u64, picks: u64) {
-        let mut options = Options {
+        let mut options = EmulatorOptions {
             faults: Faults { deleted: 5, replaced: 20, ..Faults::seeded(seed) },
-            ..Options::default()
+            ..EmulatorOptions::default()
         };
         for (index, quirk) in (0..).zip(Quirks::catalogue()) {
             let value = super::super::super::random::index(quirk.values.len(), picks >> (index % 60));

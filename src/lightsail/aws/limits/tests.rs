@@ -1,6 +1,6 @@
 //! Responses and lists at their limits and beyond.
 
-use super::super::stub::{Response, StubServer};
+use super::super::stub::{StubResponse, StubServer};
 use super::super::tests::{aws, web};
 use super::*;
 use crate::lightsail::{Error, ErrorKind, Reader as _, Writer as _};
@@ -78,7 +78,7 @@ fn values_are_counted_outside_of_strings() {
 }
 
 /// The error of reading the rules of an instance from a server with this response, after one request.
-async fn read_error(response: Response) -> Error {
+async fn read_error(response: StubResponse) -> Error {
     let stub = StubServer::serve(move |_| response.clone());
     let rules = aws(&stub.url).await.reader().port_states(&web()).await;
     let error = rules.map(|rules| rules.len()).expect_err("a limit");
@@ -93,7 +93,7 @@ async fn read_error(response: Response) -> Error {
 #[tokio::test(flavor = "current_thread")]
 async fn response_beyond_a_limit_is_an_error() {
     let repeated = |part: &str, count: usize| vec![part; count].join(",");
-    let json = |body: String| Response::json(200, body);
+    let json = |body: String| StubResponse::json(200, body);
     let entry = r#"{"fromPort":1,"toPort":1,"protocol":"tcp"}"#;
     let ranges = format!(
         r#"{{"portStates":[{{"fromPort":1,"toPort":1,"protocol":"tcp","cidrs":[{}]}}]}}"#,
@@ -102,17 +102,17 @@ async fn response_beyond_a_limit_is_an_error() {
     let large = " ".repeat(MAX_BODY);
     let declared = vec![("content-length", (1_u64 << 40).to_string())];
     for (response, limit) in [
-        (Response::Endless(200, " "), LimitError::Body),
+        (StubResponse::Endless(200, " "), LimitError::Body),
         (
-            Response::Endless(200, r#"{"portStates":["#),
+            StubResponse::Endless(200, r#"{"portStates":["#),
             LimitError::Body,
         ),
         // An error is read too, for its code.
         (
-            Response::Endless(500, r#"{"__type":"x","message":""#),
+            StubResponse::Endless(500, r#"{"__type":"x","message":""#),
             LimitError::Body,
         ),
-        (Response::Head(200, declared), LimitError::Body),
+        (StubResponse::Head(200, declared), LimitError::Body),
         (json(format!("{{{large}")), LimitError::Body),
         (
             json(format!(
@@ -148,14 +148,14 @@ async fn response_at_the_limits_is_read() {
     let entries = vec![r#"{"fromPort":1,"toPort":1,"protocol":"tcp"}"#; MAX_RULES].join(",");
     let body = format!(r#"{{"portStates":[{entries}]}}"#);
     let padding = " ".repeat(MAX_BODY - body.len());
-    let stub = StubServer::serve(move |_| Response::json(200, format!("{body}{padding}")));
+    let stub = StubServer::serve(move |_| StubResponse::json(200, format!("{body}{padding}")));
     let rules = aws(&stub.url).await.reader().port_states(&web()).await;
     assert_eq!(rules.map(|rules| rules.len()), Ok(MAX_RULES));
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn endless_response_leaves_the_outcome_of_a_write_unknown() {
-    let stub = StubServer::serve(|_| Response::Endless(200, " "));
+    let stub = StubServer::serve(|_| StubResponse::Endless(200, " "));
     let writer = aws(&stub.url).await.writer();
     let error = writer
         .put(&web(), &Firewall::new())
@@ -171,7 +171,7 @@ async fn list_of_too_many_pages_is_an_error() {
     let page = AtomicUsize::new(0);
     let stub = StubServer::serve(move |_| {
         let page = page.fetch_add(1, Ordering::Relaxed);
-        Response::json(
+        StubResponse::json(
             200,
             format!(r#"{{"instances":[],"nextPageToken":"{page}"}}"#),
         )
@@ -192,7 +192,7 @@ async fn too_many_listed_rules_are_left_out() {
         let body = format!(
             r#"{{"instances":[{{"name":"web-1","arn":"a","networking":{{"ports":[{ports}]}}}}]}}"#
         );
-        let stub = StubServer::serve(move |_| Response::json(200, body.clone()));
+        let stub = StubServer::serve(move |_| StubResponse::json(200, body.clone()));
         let reader = aws(&stub.url).await.reader();
         let listed = reader
             .instances_with_rules(&Site::of_region("eu-central-1"))
@@ -206,7 +206,7 @@ async fn too_many_listed_rules_are_left_out() {
 async fn long_message_is_truncated() {
     let long = "é".repeat(100_000);
     let body = format!(r#"{{"__type":"Odd{long}","message":"{long}"}}"#);
-    let stub = StubServer::serve(move |_| Response::json(400, body.clone()));
+    let stub = StubServer::serve(move |_| StubResponse::json(400, body.clone()));
     let rules = aws(&stub.url).await.reader().port_states(&web()).await;
     let error = rules.expect_err("refused");
     assert!(

@@ -3,14 +3,14 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use super::super::stub::{Response, StubServer};
+use super::super::stub::{StubResponse, StubServer};
 use super::super::tests::{aws, keys, web};
-use super::super::{Aws, Deadlines, Settings};
+use super::super::{Aws, ConnectionSettings, Deadlines};
 use crate::lightsail::{Error, ErrorKind, Reader, Writer};
 use crate::model::Firewall;
 
 /// The error of a put, and the number of requests.
-async fn put_error(response: Response) -> (Error, usize) {
+async fn put_error(response: StubResponse) -> (Error, usize) {
     let stub = StubServer::serve(move |_| response.clone());
     let error = aws(&stub.url)
         .await
@@ -26,7 +26,7 @@ type Classification = (ErrorKind, bool, bool);
 
 async fn classify(status: u16, body: &str) -> (Error, Classification) {
     let id = vec![("x-amzn-RequestId", "req-1".to_owned())];
-    let (error, requests) = put_error(Response::Http(status, id, body.to_owned())).await;
+    let (error, requests) = put_error(StubResponse::Http(status, id, body.to_owned())).await;
     assert_eq!(requests, 1, "a write is sent once: {status} {body}");
     let classification = (
         error.kind(),
@@ -178,7 +178,7 @@ async fn responses_without_a_code_are_classified_by_status() {
 #[tokio::test(flavor = "current_thread")]
 async fn hint_names_the_missing_permission() {
     let denied = r#"{"__type":"AccessDeniedException","message":"no"}"#;
-    let stub = StubServer::serve(move |_| Response::json(400, denied));
+    let stub = StubServer::serve(move |_| StubResponse::json(400, denied));
     let aws = aws(&stub.url).await;
     let hint = aws
         .reader()
@@ -206,7 +206,7 @@ async fn hint_names_the_missing_permission() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn lost_connection_leaves_the_outcome_unknown_and_refused_does_not() {
-    let (error, requests) = put_error(Response::Hangup).await;
+    let (error, requests) = put_error(StubResponse::Hangup).await;
     assert_eq!(
         (error.kind(), error.is_outcome_unknown(), requests),
         (ErrorKind::Connection, true, 1),
@@ -233,7 +233,7 @@ async fn lost_connection_leaves_the_outcome_unknown_and_refused_does_not() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn missing_response_is_a_timeout() {
-    let stub = StubServer::serve(|_| Response::Silence);
+    let stub = StubServer::serve(|_| StubResponse::Silence);
     let short = Duration::from_millis(20);
     let deadlines = Deadlines {
         attempt: short,
@@ -242,11 +242,11 @@ async fn missing_response_is_a_timeout() {
         backoff: Duration::ZERO,
         ..Deadlines::default()
     };
-    let settings = Settings {
+    let settings = ConnectionSettings {
         endpoint_url: Some(stub.url.clone()),
         keys: Some(keys()),
         deadlines,
-        ..Settings::default()
+        ..ConnectionSettings::default()
     };
     let aws = Aws::connect(settings).await.expect("a valid endpoint");
     let error = aws
@@ -270,7 +270,7 @@ async fn missing_response_is_a_timeout() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn failed_tls_handshake_is_not_an_unknown_outcome() {
-    let stub = StubServer::serve(|_| Response::Hangup);
+    let stub = StubServer::serve(|_| StubResponse::Hangup);
     let aws = aws(&stub.url.replace("http://", "https://")).await;
     let error = aws
         .writer()
@@ -289,7 +289,7 @@ async fn expected_request_is_not_in_the_message() {
     let stub = StubServer::serve(|_| {
         let message = r"It does not match.\n\nThe Canonical String should have been\n'POST\nx-amz-security-token:hush'";
         let body = format!(r#"{{"__type":"InvalidSignatureException","message":"{message}"}}"#);
-        Response::json(403, body)
+        StubResponse::json(403, body)
     });
     let error = aws(&stub.url).await.reader().port_states(&web()).await;
     let error = error.expect_err("refused");

@@ -76,7 +76,7 @@ fn every_verdict_survives_a_round_trip() {
             expired: Vec::new(),
             notes: Vec::new(),
         };
-        let options = crate::plan::Options::default();
+        let options = crate::plan::PlanOptions::default();
         let plan = crate::plan::plan_instance(&rules.instance, &desired, &live, options);
         file.plan.instances.push(plan);
         let text = write(&file);

@@ -123,7 +123,8 @@ fn ranges(before: &[Range<'_>], after: &[Range<'_>]) -> Plan {
         notes: Vec::new(),
     };
     let instance = plan.instances[0].instance.clone();
-    plan.instances[0] = crate::plan::plan_instance(&instance, &wanted, &before, Options::default());
+    plan.instances[0] =
+        crate::plan::plan_instance(&instance, &wanted, &before, PlanOptions::default());
     plan
 }
 

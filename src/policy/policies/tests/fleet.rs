@@ -12,7 +12,7 @@ use crate::model::{
     AddressType, Desired, Firewall, InstanceId, Key, Live, LiveFirewall, Mode, Policy, PortState,
     Rule, Sources,
 };
-use crate::plan::{self, Options};
+use crate::plan::{self, PlanOptions};
 
 proptest! {
     #[test]
@@ -44,7 +44,7 @@ proptest! {
             shared.instances.insert(named(number), Arc::clone(&wish));
             apart.instances.insert(named(number), Arc::new((*wish).clone()));
         }
-        let plan = |desired: &Desired| plan::plan(desired, &live, Options::default());
+        let plan = |desired: &Desired| plan::plan(desired, &live, PlanOptions::default());
         prop_assert_eq!(plan(&shared), plan(&apart));
         for state in [CheckedRules::Result, CheckedRules::Live] {
             let findings = |desired: &Desired| check_policies(&plan(&apart), desired, state);

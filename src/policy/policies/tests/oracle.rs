@@ -12,7 +12,7 @@ use crate::model::{
     Cells, Demand, Family, Firewall, Key, Live, LiveFirewall, Mode, PolicySeverity, PortState,
     Rule, Sources,
 };
-use crate::plan::{self, Options};
+use crate::plan::{self, PlanOptions};
 
 /// Sources from few networks, so that they often overlap.
 fn some_sources() -> impl proptest::strategy::Strategy<Value = Sources> {
@@ -54,7 +54,7 @@ proptest! {
             firewalls: [(id(), Ok(LiveFirewall::read(&entries)))].into(),
             ..Live::default()
         };
-        let plan = plan::plan(&scene.desired, &live, Options::default());
+        let plan = plan::plan(&scene.desired, &live, PlanOptions::default());
         let findings = check_policies(&plan, &scene.desired, CheckedRules::Result);
         let (was, is, may) = (Effective::of(&before, Family::V4), Effective::of(&after, Family::V4), Access::of(&allowed, Family::V4));
         let broken = |source: std::net::IpAddr, effective: &Effective| effective.contains(Atom::Tcp, 22, source) && !may.contains(source);

@@ -6,7 +6,7 @@ use super::super::{CheckedRules, Findings, Occurrence, ViolationKind, check_poli
 use super::{Line, found, live, narrow_admin, operators, policy, private_database, scene};
 use super::{origin, sources, tcp};
 use crate::model::{Absent, Cells, Demand, Mode, Policy, PolicySeverity, Strategy, Waiver};
-use crate::plan::{Options, Verdict, plan_instance};
+use crate::plan::{PlanOptions, Verdict, plan_instance};
 
 const WORLD: &[&str] = &["0.0.0.0/0"];
 
@@ -292,7 +292,12 @@ fn different_instances_have_their_own_wording() {
     narrow.strategy = Strategy::Put;
     narrow.rules.clear();
     let other = &scene.plan.instances[1];
-    let planned = plan_instance(&other.instance, &narrow, &other.before, Options::default());
+    let planned = plan_instance(
+        &other.instance,
+        &narrow,
+        &other.before,
+        PlanOptions::default(),
+    );
     scene.plan.instances[1] = planned;
     assert_eq!(occurrences(&scene), [Occurrence::Introduced]);
 }

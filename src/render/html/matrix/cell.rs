@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
-use super::{Column, Row, Service};
+use super::{Column, NamedService, Row};
 use crate::exposure::{self, Access, Atom, Effective, Exposed, Line, Reach, format_sources};
 use crate::model::{Family, Sources};
 use crate::render::formats::{count, sanitize, source_words};
@@ -70,7 +70,7 @@ fn group_by_sources(entries: &[ServiceEntry<'_>]) -> BTreeMap<String, Vec<String
 
 /// The content of a cell for one service.
 struct ServiceEntry<'a> {
-    service: &'a Service,
+    service: &'a NamedService,
     gained: Vec<String>,
     lost: Vec<String>,
     kept: Vec<String>,
@@ -81,7 +81,7 @@ struct ServiceEntry<'a> {
 }
 
 impl<'a> ServiceEntry<'a> {
-    fn of(row: &Row<'a>, kept: &[Exposed], service: &'a Service) -> Self {
+    fn of(row: &Row<'a>, kept: &[Exposed], service: &'a NamedService) -> Self {
         let area = &service.area;
         let against = row.against.iter();
         let against = against.filter(|(_, access)| !clip(access, area).is_empty());
@@ -133,7 +133,7 @@ impl<'a> ServiceEntry<'a> {
 }
 
 /// The sources with access, a limited number by name; with the ports, if these are not all of the service.
-fn source_texts(boxes: &[Exposed], service: &Service, named: usize) -> Vec<String> {
+fn source_texts(boxes: &[Exposed], service: &NamedService, named: usize) -> Vec<String> {
     let lines = exposure::lines(&clip(boxes, &service.area));
     let is_icmp = |atom: Atom| matches!(atom, Atom::Icmp | Atom::Icmpv6);
     let is_on = |(atom, from, to): &(Atom, u16, u16)| {

@@ -225,7 +225,7 @@ impl Case {
             firewalls: [(id, Ok(rules))].into(),
             sites_unreadable: BTreeMap::new(),
         };
-        let plan = plan::plan(&self.desired, &live, plan::Options::default());
+        let plan = plan::plan(&self.desired, &live, plan::PlanOptions::default());
         (live, plan)
     }
 }

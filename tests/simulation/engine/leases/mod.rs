@@ -17,7 +17,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use portward::apply::{Clock as _, Settings, Stop};
 use portward::config::{self, Config, Source};
-use portward::emulator::{Faults, InProcess, Options, Quirks};
+use portward::emulator::{EmulatorOptions, Faults, InProcess, Quirks};
 use portward::inventory::{Entry, Inventory};
 use portward::lease::LeaseId;
 use portward::lightsail::Reader as _;
@@ -209,10 +209,10 @@ rules = [
     }
 
     fn service(&self, inventory: Inventory, faults: Faults, time: &Rc<Time>) -> Service {
-        let options = Options {
+        let options = EmulatorOptions {
             quirks: self.quirks.clone(),
             faults,
-            ..Options::default()
+            ..EmulatorOptions::default()
         };
         let emulator = InProcess::new(inventory, options, time.now());
         Service::new(emulator, Rc::clone(time))

@@ -8,11 +8,11 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portward::apply::leases::{self, Declared, LeaseEngine, Tag};
+use portward::apply::leases::{self, Declared, LeaseEngine, TagOutcome};
 use portward::apply::{self, Clock as _, Settings, Stop, Tools, Validity};
 use portward::cli::Exit;
 use portward::config::Config;
-use portward::lease::{Judged, Lease, LeaseId, State};
+use portward::lease::{Judged, Lease, LeaseId, LeaseState};
 use portward::lightsail::{Reader as _, Writer as _};
 use portward::model::{
     Desired, DesiredInstance, Instance, InstanceId, Key, Live, LiveFirewall, Mode, Sources,
@@ -148,7 +148,7 @@ impl Setup<'_> {
 
     fn live(&self, instance: &Instance) -> Vec<Lease> {
         let all = self.config.leases(instance, self.time.now()).into_iter();
-        let live = all.filter(|Judged { state, .. }| *state == State::Live);
+        let live = all.filter(|Judged { state, .. }| *state == LeaseState::Live);
         live.filter_map(|judged| judged.lease).collect()
     }
 
@@ -219,7 +219,7 @@ impl Setup<'_> {
                 Some(failure) => Err(failure.message),
             },
             Err(ungranted) => match ungranted.tag {
-                Tag::Removed => Ok(End::Nothing),
+                TagOutcome::Removed => Ok(End::Nothing),
                 tag => Err(format!("{:?}, {tag:?}", ungranted.why)),
             },
         }
@@ -279,7 +279,7 @@ impl Setup<'_> {
         let plan = if only_expired {
             plan::plan_ended_leases(&desired, &live)
         } else {
-            plan::plan(&desired, &live, plan::Options::default())
+            plan::plan(&desired, &live, plan::PlanOptions::default())
         };
         Ok((desired, plan))
     }

@@ -12,7 +12,7 @@ use crate::model::{
     AddressType, Firewall, Instance, InstanceId, InstanceState, Key, LiveFirewall, Protocol,
     Sources,
 };
-use crate::plan::{Options, plan_instance};
+use crate::plan::{PlanOptions, plan_instance};
 
 const SELECTORS: [&str; 12] = [
     r#"name = "web-*""#,
@@ -153,8 +153,8 @@ fn config(text: &str) -> Config {
 
 /// What two configurations say of everything, each part with the scope that it is about: tables first, then selectors.
 struct Said {
-    own: Vec<(Scope, Parts, [InstanceRules; 2])>,
-    groups: Vec<(Scope, Parts, [InstanceRules; 2])>,
+    own: Vec<(TableScope, Parts, [InstanceRules; 2])>,
+    groups: Vec<(TableScope, Parts, [InstanceRules; 2])>,
 }
 
 impl Said {
@@ -163,7 +163,7 @@ impl Said {
         let [before, after] = &both;
         let places: BTreeSet<_> = configs.iter().flat_map(Config::partial_ids).collect();
         let sites: BTreeSet<Site> = configs.iter().flat_map(Config::sites).collect();
-        let selectors: BTreeMap<&str, &Scope> = before
+        let selectors: BTreeMap<&str, &TableScope> = before
             .selectors()
             .into_iter()
             .chain(after.selectors())
@@ -178,7 +178,7 @@ impl Said {
                 ((*scope).clone(), parts, rules)
             });
         let own = places.into_iter().map(|place| {
-            let scope = Scope::from(place);
+            let scope = TableScope::from(place);
             let rules = [before.rules_for(&scope), after.rules_for(&scope)];
             let parts = Parts::of_instance(&rules[0], &rules[1]);
             (scope, parts, rules)
@@ -191,7 +191,7 @@ impl Said {
 
     /// What is told of an instance: by its own table, once for each that may be it, or by all the selectors that take it.
     fn of(&self, instance: &Instance) -> Vec<Told> {
-        let message = |all: &mut dyn Iterator<Item = &(Scope, Parts, [InstanceRules; 2])>| {
+        let message = |all: &mut dyn Iterator<Item = &(TableScope, Parts, [InstanceRules; 2])>| {
             let mut message = Told::default();
             for (_, parts, [before, after]) in all {
                 message.add(parts, instance, [before, after]);
@@ -307,7 +307,7 @@ fn resulting(config: &Config, instance: &Instance, live: &LiveFirewall) -> Resul
     let desired = desired.map_err(|_| ())?;
     let rules = match desired.instances.get(&instance.id) {
         None => live.firewall().clone(),
-        Some(wanted) => plan_instance(instance, wanted, live, Options::default()).after,
+        Some(wanted) => plan_instance(instance, wanted, live, PlanOptions::default()).after,
     };
     Ok(Effective::of(&rules, Family::default()))
 }
