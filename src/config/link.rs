@@ -14,7 +14,7 @@ use super::grants;
 use super::hints;
 use super::name_resolver::NameResolver;
 use super::policy;
-use super::rule::Rule;
+use super::rule::LinkedRule;
 use super::selector::Glob;
 use super::source::{Span, quote};
 use super::table::{Group, InstanceTable};
@@ -29,7 +29,7 @@ pub(super) struct LinkedConfig {
     pub(super) sites: BTreeSet<Site>,
     pub(super) mode: Mode,
     pub(super) strategy: Strategy,
-    pub(super) rulesets: Vec<Box<[Rule]>>,
+    pub(super) rulesets: Vec<Box<[LinkedRule]>>,
     /// The number of pairs of port and source of each ruleset.
     pub(super) ruleset_pairs: Vec<usize>,
     pub(super) groups: Vec<Group>,

@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use super::definitions::{BodyDef, NamedDefinitions, RuleDef};
 use super::diagnostic::DiagnosticsBuilder;
 use super::named_lists::{Element, ListKind, NamedLists};
-use super::rule::{AbsentRule, AllowItem, Families, Literals, Rule};
+use super::rule::{AbsentRule, AllowItem, Families, LinkedRule, Literals};
 use super::size_limits::PairBudget;
 use super::source::{Span, SpannedString, quote};
 use super::source_expr::{self, SourceExpr, SourceItem};
@@ -106,7 +106,7 @@ impl<'r> NameResolver<'r> {
     }
 
     /// Resolves the names of a ruleset. Rulesets come first, in order.
-    pub(super) fn resolve_ruleset(&mut self, rules: Vec<RuleDef>, span: Span) -> Box<[Rule]> {
+    pub(super) fn resolve_ruleset(&mut self, rules: Vec<RuleDef>, span: Span) -> Box<[LinkedRule]> {
         self.begin_table(0, span);
         let rules = rules.into_iter().map(|rule| self.resolve_rule(rule));
         let rules = rules.collect();
@@ -181,14 +181,14 @@ impl<'r> NameResolver<'r> {
     }
 
     /// Resolves the names of a rule, and warns of sources that cannot reach a public address.
-    pub(super) fn resolve_rule(&mut self, def: RuleDef) -> Rule {
+    pub(super) fn resolve_rule(&mut self, def: RuleDef) -> LinkedRule {
         let (rule, special) = self.resolve_rule_and_special(def);
         special_sources::warn(self.report, &special);
         rule
     }
 
     /// Resolves the names of a rule. Also returns its literal sources that cannot reach a public address.
-    fn resolve_rule_and_special(&mut self, def: RuleDef) -> (Rule, Vec<SpecialSource>) {
+    fn resolve_rule_and_special(&mut self, def: RuleDef) -> (LinkedRule, Vec<SpecialSource>) {
         let span = def.span;
         for id in &def.waive {
             self.check_waiver(id);
@@ -253,7 +253,7 @@ impl<'r> NameResolver<'r> {
         if let Err(error) = self.budget.add_rule(ports, resolved.sources.len()) {
             error.report(self.report, Code::TooLarge, span);
         }
-        let rule = Rule {
+        let rule = LinkedRule {
             span,
             items,
             sources: resolved.sources.clone(),

@@ -128,7 +128,7 @@ pub(super) fn link(
     policies
 }
 
-fn cells(rule: &super::rule::Rule) -> Cells {
+fn cells(rule: &super::rule::LinkedRule) -> Cells {
     Cells::Of(rule.keys().map(|(key, _)| *key).collect())
 }
 

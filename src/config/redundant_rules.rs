@@ -9,7 +9,7 @@ use crate::model::{AddressType, Code, Key, Protocol, Sources};
 
 use super::diagnostic::DiagnosticsBuilder;
 use super::link::LinkedConfig;
-use super::rule::{Families, Rule};
+use super::rule::{Families, LinkedRule};
 use super::source::{Span, quote};
 use super::table::TableSettings;
 
@@ -130,10 +130,10 @@ impl<'a> Search<'a> {
     /// A rule that covers a rule of a ruleset: another rule of the ruleset, or one in every table that uses it.
     fn find_for_ruleset(
         &mut self,
-        rule: &Rule,
-        rules: &'a [Rule],
+        rule: &LinkedRule,
+        rules: &'a [LinkedRule],
         users: &[&Table<'a>],
-    ) -> Option<&'a Rule> {
+    ) -> Option<&'a LinkedRule> {
         if let Some(covering) = self.find(rule, rules) {
             return Some(covering);
         }
@@ -143,7 +143,7 @@ impl<'a> Search<'a> {
     }
 
     /// A rule that covers a rule on every instance of a table.
-    fn find_in_table(&mut self, rule: &Rule, table: &Table<'a>) -> Option<&'a Rule> {
+    fn find_in_table(&mut self, rule: &LinkedRule, table: &Table<'a>) -> Option<&'a LinkedRule> {
         let own = std::iter::once(table.settings);
         for settings in own.chain(table.groups.iter().copied()) {
             self.spend(1)?;
@@ -154,7 +154,11 @@ impl<'a> Search<'a> {
         None
     }
 
-    fn find_in_settings(&mut self, rule: &Rule, settings: &'a TableSettings) -> Option<&'a Rule> {
+    fn find_in_settings(
+        &mut self,
+        rule: &LinkedRule,
+        settings: &'a TableSettings,
+    ) -> Option<&'a LinkedRule> {
         if let Some(covering) = self.find(rule, &settings.rules) {
             return Some(covering);
         }
@@ -168,7 +172,7 @@ impl<'a> Search<'a> {
         None
     }
 
-    fn find(&mut self, rule: &Rule, others: &'a [Rule]) -> Option<&'a Rule> {
+    fn find(&mut self, rule: &LinkedRule, others: &'a [LinkedRule]) -> Option<&'a LinkedRule> {
         for other in others {
             self.spend(1)?;
             if other.span == rule.span || !may_share_ports(other, rule) {
@@ -188,8 +192,8 @@ impl<'a> Search<'a> {
 }
 
 /// Whether `other` opens all that `rule` opens, on any instance. Of two rules that open the same, the first covers the second.
-fn covers(other: &Rule, rule: &Rule) -> bool {
-    let is_superset = |one: &Rule, other: &Rule| {
+fn covers(other: &LinkedRule, rule: &LinkedRule) -> bool {
+    let is_superset = |one: &LinkedRule, other: &LinkedRule| {
         ADDRESS_TYPES
             .iter()
             .all(|address_type| access(one, address_type).is_superset(&access(other, address_type)))
@@ -199,7 +203,7 @@ fn covers(other: &Rule, rule: &Rule) -> bool {
 }
 
 /// A fast comparison that excludes most rules.
-fn may_share_ports(other: &Rule, rule: &Rule) -> bool {
+fn may_share_ports(other: &LinkedRule, rule: &LinkedRule) -> bool {
     let overlap = |one: &Key, other: &Key| {
         one.protocol() == Protocol::All
             || one.protocol() == other.protocol()
@@ -216,7 +220,7 @@ fn may_share_ports(other: &Rule, rule: &Rule) -> bool {
 }
 
 /// A comparison of one source of each family.
-fn may_share_sources(other: &Rule, rule: &Rule) -> bool {
+fn may_share_sources(other: &LinkedRule, rule: &LinkedRule) -> bool {
     let (ipv4, ipv6) = (other.sources.ipv4(), other.sources.ipv6());
     rule.sources.ipv4().first().is_none_or(|net| {
         let mut supernets = std::iter::successors(Some(*net), ipnet::Ipv4Net::supernet);
@@ -228,7 +232,7 @@ fn may_share_sources(other: &Rule, rule: &Rule) -> bool {
 }
 
 /// The access that a rule gives on an instance of this address type.
-fn access(rule: &Rule, address_type: &AddressType) -> Effective {
+fn access(rule: &LinkedRule, address_type: &AddressType) -> Effective {
     let available = Families::from(address_type);
     let rules: Vec<(&Key, Sources)> = rule
         .keys()

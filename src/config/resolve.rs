@@ -13,7 +13,7 @@ use super::conflict::{add_absent, resolve_setting};
 use super::diagnostic::{Diagnostics, DiagnosticsBuilder};
 use super::grants;
 use super::listing::Listing;
-use super::rule::{Families, Rule};
+use super::rule::{Families, LinkedRule};
 use super::selector::Selector;
 use super::size_limits::PairBudget;
 use super::source::quote;
@@ -403,7 +403,7 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    fn check_families(&mut self, instance: &Instance, available: Families, line: &Rule) {
+    fn check_families(&mut self, instance: &Instance, available: Families, line: &LinkedRule) {
         let Some((span, family)) = line.unsupported_literal(available) else {
             return;
         };

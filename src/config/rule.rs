@@ -11,9 +11,9 @@ use crate::model::{
     Waiver,
 };
 
-/// A line of the configuration.
+/// A rule of the configuration with its names resolved.
 #[derive(Debug)]
-pub(super) struct Rule {
+pub(super) struct LinkedRule {
     pub(super) span: Span,
     pub(super) items: Box<[AllowItem]>,
     pub(super) sources: Sources,
@@ -42,7 +42,7 @@ pub(super) struct AllowItem {
 /// A line of `absent`.
 #[derive(Debug)]
 pub(super) struct AbsentRule {
-    pub(super) rule: Rule,
+    pub(super) rule: LinkedRule,
     /// Whether the keys are absent with all their sources.
     pub(super) has_all_sources: bool,
 }
@@ -139,7 +139,7 @@ impl AllowItem {
     }
 }
 
-impl Rule {
+impl LinkedRule {
     /// Every key, with the element of `allow` that it comes from.
     pub(super) fn keys<'a>(&'a self) -> impl Iterator<Item = (&'a Key, &'a AllowItem)> {
         let keys = |item: &'a AllowItem| item.keys.iter().map(move |key| (key, item));

@@ -5,7 +5,7 @@
 use time::OffsetDateTime;
 
 use super::Config;
-use super::rule::Rule;
+use super::rule::LinkedRule;
 use crate::model::Note;
 
 /// The size of a configuration.
@@ -43,7 +43,7 @@ impl Config {
         notes
     }
 
-    fn rules(&self) -> impl Iterator<Item = &Rule> {
+    fn rules(&self) -> impl Iterator<Item = &LinkedRule> {
         let groups = self.linked.groups.iter().map(|group| &group.settings);
         let instances = self.linked.instances.iter().map(|table| &table.settings);
         let own = groups.chain(instances).flat_map(|settings| &settings.rules);

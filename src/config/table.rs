@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::expected_count::ExpectedCount;
 use super::partial_id::PartialInstanceId;
-use super::rule::{AbsentRule, Rule};
+use super::rule::{AbsentRule, LinkedRule};
 use super::selector::Selector;
 use super::source::Span;
 use crate::model::{Mode, Strategy};
@@ -16,7 +16,7 @@ use crate::model::{Mode, Strategy};
 pub(super) struct TableSettings {
     /// Indices into the list of all rulesets.
     pub(super) uses: BTreeSet<usize>,
-    pub(super) rules: Box<[Rule]>,
+    pub(super) rules: Box<[LinkedRule]>,
     pub(super) absent: Box<[AbsentRule]>,
     /// The number of pairs of port and source of `rules` and `absent`.
     pub(super) own_pairs: usize,

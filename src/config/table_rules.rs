@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use super::Config;
 use super::link::LinkedConfig;
-use super::rule::Rule;
+use super::rule::LinkedRule;
 use super::selector::Selector;
 use super::table::{TableSettings, used_rulesets};
 use crate::model::{self, DeclaredTable, MAX_PAIRS_PER_INSTANCE, Mode, Policies, Waiver};
@@ -77,7 +77,7 @@ pub(super) struct TableRules<'a> {
     linked: &'a LinkedConfig,
     as_of: OffsetDateTime,
     /// By the lines that the rules come from.
-    shared: BTreeMap<Vec<*const Rule>, RulesInForce>,
+    shared: BTreeMap<Vec<*const LinkedRule>, RulesInForce>,
 }
 
 /// The rules of some lines, with their waivers.
@@ -131,8 +131,8 @@ impl<'a> TableRules<'a> {
     /// The rules of these tables in force, each line once.
     pub(super) fn in_force(&mut self, tables: &[&TableSettings]) -> RulesInForce {
         let lines = self.linked.lines(tables);
-        let lines: Vec<&Rule> = lines.filter(|line| !line.is_expired(self.as_of)).collect();
-        let key: Vec<*const Rule> = lines.iter().map(|line| &raw const **line).collect();
+        let lines: Vec<&LinkedRule> = lines.filter(|line| !line.is_expired(self.as_of)).collect();
+        let key: Vec<*const LinkedRule> = lines.iter().map(|line| &raw const **line).collect();
         let rules_of_lines = || {
             let (mut rules, mut waivers) = (Vec::new(), Vec::new());
             for line in lines {
@@ -156,7 +156,7 @@ impl<'a> TableRules<'a> {
         self.linked
             .lines(&[table])
             .filter(|line| line.is_expired(self.as_of))
-            .flat_map(Rule::rules_of_any_instance)
+            .flat_map(LinkedRule::rules_of_any_instance)
             .collect()
     }
 }
@@ -166,7 +166,7 @@ impl LinkedConfig {
     pub(super) fn lines<'a>(
         &'a self,
         tables: &[&'a TableSettings],
-    ) -> impl Iterator<Item = &'a Rule> {
+    ) -> impl Iterator<Item = &'a LinkedRule> {
         let rulesets = used_rulesets(tables).into_iter();
         let shared = rulesets.flat_map(|id| &self.rulesets[id]);
         let own = tables.iter().flat_map(|settings| &settings.rules);

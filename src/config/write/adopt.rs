@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use time::OffsetDateTime;
 
 use super::super::Config;
-use super::super::rule::{Families, Rule};
+use super::super::rule::{Families, LinkedRule};
 use super::super::source::Source;
 use super::super::source_expr::{self, SourceExpr, SourceItem};
 use super::super::table::{InstanceTable, TableSettings, used_rulesets};
@@ -184,7 +184,7 @@ impl Adoption<'_> {
     }
 
     /// The access that a line gives, if it has not ended.
-    fn access(&self, line: &Rule, families: Families) -> Firewall {
+    fn access(&self, line: &LinkedRule, families: Families) -> Firewall {
         let mut rules = Vec::new();
         if !line.is_expired(self.as_of) {
             line.add_to_instance(families, &mut rules, &mut Vec::new());
@@ -197,7 +197,7 @@ impl Adoption<'_> {
     fn narrow(
         &mut self,
         id: &InstanceId,
-        line: &Rule,
+        line: &LinkedRule,
         access: &Firewall,
         live: &Firewall,
         keys: &BTreeSet<Key>,
@@ -249,7 +249,7 @@ impl Adoption<'_> {
     }
 
     /// The texts of `allow` for some keys of a line; `None` if these are all of its keys.
-    fn remaining_allow(&self, line: &Rule, keys: &BTreeSet<Key>) -> Option<Vec<String>> {
+    fn remaining_allow(&self, line: &LinkedRule, keys: &BTreeSet<Key>) -> Option<Vec<String>> {
         if line.keys().all(|(key, _)| keys.contains(key)) {
             return None;
         }
@@ -267,7 +267,7 @@ impl Adoption<'_> {
     }
 
     /// The texts of `from` for the remaining sources. A name stays if all sources that it means here stay.
-    fn remaining_from(&self, line: &Rule, rest: &Sources, families: Families) -> Vec<String> {
+    fn remaining_from(&self, line: &LinkedRule, rest: &Sources, families: Families) -> Vec<String> {
         let mut texts = Vec::new();
         for text in line.from() {
             let mut all = Sources::new();
