@@ -295,6 +295,9 @@ mod tests {
     }
 
     proptest! {
+        // Most texts have an error, and few of the others are cut.
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+
         /// The same definitions with the same places, or a complaint both times.
         #[test]
         fn parts_mean_the_same_as_the_whole(
